@@ -1,1 +1,2 @@
-fn main() {}
+//! x
+fn main() { print!("{}", mixed_stream_operator::api::crd_yaml().unwrap()); }

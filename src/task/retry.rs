@@ -1,0 +1,367 @@
+//! How long to wait after a failure. Memory is per object and action: labels, our own writes, relists and resyncs shorten nothing.
+
+use crate::live::{Action, Class};
+use jiff::Timestamp;
+use std::{collections::BTreeMap, time::Duration};
+
+/// One moment by both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Since the process started; never steps.
+    pub mono: Duration,
+    /// Of the day; for people and for the API.
+    pub wall: Timestamp,
+}
+
+/// Every pace that a flag sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paces {
+    /// The longest that one call may take, to the service or to the API server.
+    pub call_deadline: Duration,
+    /// The first wait after a failure that may pass by itself; it doubles.
+    pub backoff_min: Duration,
+    /// Where the doubling ends.
+    pub backoff_max: Duration,
+    /// The shortest wait after a refusal that somebody has to lift.
+    pub slow_backoff_min: Duration,
+    /// The longest wait after a refusal.
+    pub slow_backoff_max: Duration,
+    /// Between two readings of a channel.
+    pub channel_poll: Duration,
+    /// How much longer a channel must have been empty than the service needs to stop a task by itself.
+    pub idle_margin: Duration,
+    /// A watch that is silent for longer is dead.
+    pub watch_silence: Duration,
+}
+
+impl Default for Paces {
+    fn default() -> Self {
+        Self {
+            call_deadline: Duration::from_secs(10),
+            backoff_min: Duration::from_secs(1),
+            backoff_max: Duration::from_mins(1),
+            slow_backoff_min: Duration::from_mins(2),
+            slow_backoff_max: Duration::from_mins(5),
+            channel_poll: Duration::from_secs(10),
+            idle_margin: Duration::from_secs(30),
+            watch_silence: Duration::from_secs(75),
+        }
+    }
+}
+
+/// Why an action waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The service's answer, or its silence.
+    Answer(Class),
+    /// Stop was answered not-found-like, yet the service still lists the task.
+    Unconfirmed,
+}
+
+/// How the next attempt is spaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spacing {
+    /// At once, this many times in a row; then doubling.
+    AtOnce(u32),
+    /// Anywhere between nothing and a bound that doubles (full jitter).
+    Doubling,
+    /// Anywhere between the two slow bounds.
+    Slow,
+}
+
+impl Cause {
+    fn spacing(self) -> Spacing {
+        match self {
+            Self::Unconfirmed => Spacing::Doubling,
+            Self::Answer(class) => match class {
+                Class::ClockSkew => Spacing::AtOnce(1),
+                Class::NonceUsed => Spacing::AtOnce(2),
+                Class::NotFoundLike
+                | Class::InternalError
+                | Class::Throttled
+                | Class::ServiceUnavailable => Spacing::Doubling,
+                Class::AppIdRejected
+                | Class::RequestRejected
+                | Class::AccessDenied
+                | Class::ServiceNotEnabled
+                | Class::CredentialsMissing
+                | Class::CredentialsRejected => Spacing::Slow,
+            },
+        }
+    }
+
+    /// Whether a changed spec may change the answer, so that it is worth asking again at once.
+    fn ends_with_generation(self) -> bool {
+        match self {
+            Self::Unconfirmed => false,
+            Self::Answer(class) => match class {
+                Class::AppIdRejected | Class::RequestRejected => true,
+                Class::ClockSkew
+                | Class::NonceUsed
+                | Class::NotFoundLike
+                | Class::InternalError
+                | Class::Throttled
+                | Class::ServiceUnavailable
+                | Class::AccessDenied
+                | Class::ServiceNotEnabled
+                | Class::CredentialsMissing
+                | Class::CredentialsRejected => false,
+            },
+        }
+    }
+}
+
+/// One action that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// Why.
+    pub cause: Cause,
+    /// The service's words at the first failure of this cause, redacted.
+    pub words: String,
+    /// The first failure of this cause in a row.
+    pub since: Timestamp,
+    /// Failures of this cause in a row.
+    pub attempts: u32,
+    /// The earliest next attempt, since the process started.
+    pub next: Duration,
+    /// The bounds between which the wait was chosen.
+    pub band: (Duration, Duration),
+    /// The generation of the object at the failure.
+    generation: i64,
+}
+
+impl Wait {
+    /// The schedule in words: the same text for every retry within one band, so that telling it again writes nothing.
+    #[must_use]
+    pub fn schedule(&self) -> String {
+        format!(
+            "since {}, retrying every {} to {}",
+            self.since.strftime("%Y-%m-%d %H:%M UTC"),
+            in_words(self.band.0),
+            in_words_with_unit(self.band.1)
+        )
+    }
+}
+
+fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if duration.subsec_millis() == 0 {
+        format!("{seconds:.0}")
+    } else {
+        format!("{seconds:.1}")
+    }
+}
+
+fn in_words_with_unit(duration: Duration) -> String {
+    format!("{} s", in_words(duration))
+}
+
+/// What a failure was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble<'a> {
+    /// Why.
+    pub cause: Cause,
+    /// The service's words, redacted.
+    pub words: &'a str,
+    /// The delay that the service asks for.
+    pub retry_after: Option<Duration>,
+    /// No next attempt before this moment, whatever the spacing says.
+    pub not_before: Duration,
+}
+
+/// The waits of one object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    by_action: BTreeMap<Action, Wait>,
+}
+
+impl Waits {
+    /// The wait of an action, if it has one.
+    #[must_use]
+    pub fn get(&self, action: Action) -> Option<&Wait> {
+        self.by_action.get(&action)
+    }
+
+    /// Every wait, by action.
+    pub fn iter(&self) -> impl Iterator<Item = (Action, &Wait)> {
+        self.by_action.iter().map(|(action, wait)| (*action, wait))
+    }
+
+    /// When the action may be tried again; zero where nothing holds it back.
+    #[must_use]
+    pub fn due(&self, action: Action, generation: i64) -> Duration {
+        self.by_action
+            .get(&action)
+            .filter(|wait| !(wait.cause.ends_with_generation() && wait.generation != generation))
+            .map_or(Duration::ZERO, |wait| wait.next)
+    }
+
+    /// The action succeeded.
+    pub fn clear(&mut self, action: Action) {
+        self.by_action.remove(&action);
+    }
+
+    /// The action failed. `jitter` is uniform in 0..1.
+    pub fn fail(
+        &mut self,
+        action: Action,
+        trouble: &Trouble<'_>,
+        generation: i64,
+        paces: &Paces,
+        now: Moment,
+        jitter: f64,
+    ) {
+        let before = self
+            .by_action
+            .get(&action)
+            .filter(|wait| wait.cause == trouble.cause);
+        let attempts = before.map_or(1, |wait| wait.attempts.saturating_add(1));
+        let band = band(trouble.cause, attempts, paces);
+        let asked = trouble.retry_after.unwrap_or_default();
+        let wait = (band.0 + (band.1.saturating_sub(band.0)).mul_f64(jitter)).max(asked);
+        self.by_action.insert(
+            action,
+            Wait {
+                cause: trouble.cause,
+                words: before.map_or_else(|| trouble.words.to_owned(), |wait| wait.words.clone()),
+                since: before.map_or(now.wall, |wait| wait.since),
+                attempts,
+                next: (now.mono + wait).max(trouble.not_before),
+                band,
+                generation,
+            },
+        );
+    }
+
+    /// Whether the action waits for this cause.
+    #[must_use]
+    pub fn is_waiting_for(&self, action: Action, cause: Cause) -> bool {
+        self.by_action
+            .get(&action)
+            .is_some_and(|wait| wait.cause == cause)
+    }
+}
+
+fn band(cause: Cause, attempts: u32, paces: &Paces) -> (Duration, Duration) {
+    let doubling = |failures: u32| {
+        let doublings = failures.saturating_sub(1).min(30);
+        let bound = paces.backoff_min.saturating_mul(1 << doublings).min(paces.backoff_max);
+        (Duration::ZERO, bound)
+    };
+    match cause.spacing() {
+        Spacing::AtOnce(times) if attempts <= times => (Duration::ZERO, Duration::ZERO),
+        Spacing::AtOnce(times) => doubling(attempts - times),
+        Spacing::Doubling => doubling(attempts),
+        Spacing::Slow => (paces.slow_backoff_min, paces.slow_backoff_max),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment {
+            mono: Duration::from_secs(seconds),
+            wall: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn trouble(cause: Cause) -> Trouble<'static> {
+        Trouble {
+            cause,
+            words: "words",
+            retry_after: None,
+            not_before: Duration::ZERO,
+        }
+    }
+
+    const STOP: Action = Action::StopLiveMpuTask;
+    const THROTTLED: Cause = Cause::Answer(Class::Throttled);
+    const DENIED: Cause = Cause::Answer(Class::AccessDenied);
+
+    #[test]
+    fn transient_waits_double_up_to_the_bound() {
+        let paces = Paces::default();
+        let mut waits = Waits::default();
+        for bound in [1, 2, 4, 8, 16, 32, 60, 60] {
+            waits.fail(STOP, &trouble(THROTTLED), 1, &paces, at(100), 1.0);
+            assert_eq!(waits.due(STOP, 1), Duration::from_secs(100 + bound));
+        }
+        let schedule = waits.get(STOP).map(Wait::schedule);
+        assert_eq!(
+            schedule.as_deref(),
+            Some("since 1970-01-01 00:00 UTC, retrying every 0 to 60 s")
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_asked_again_slowly_and_says_so() {
+        let mut waits = Waits::default();
+        for jitter in [0.0, 0.5, 0.999] {
+            waits.fail(STOP, &trouble(DENIED), 1, &Paces::default(), at(0), jitter);
+            let due = waits.due(STOP, 1);
+            assert!((Duration::from_mins(2)..=Duration::from_mins(5)).contains(&due), "{due:?}");
+        }
+        assert!(waits.get(STOP).is_some_and(|wait| wait.schedule().ends_with("retrying every 120 to 300 s")));
+    }
+
+    #[test]
+    fn another_cause_begins_its_own_count() {
+        let mut waits = Waits::default();
+        for _ in 0..4 {
+            waits.fail(STOP, &trouble(THROTTLED), 1, &Paces::default(), at(0), 1.0);
+        }
+        waits.fail(STOP, &trouble(Cause::Answer(Class::ServiceUnavailable)), 1, &Paces::default(), at(0), 1.0);
+        assert_eq!(waits.due(STOP, 1), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn the_services_own_delay_is_honoured() {
+        let mut waits = Waits::default();
+        let asked = Trouble { retry_after: Some(Duration::from_secs(7)), ..trouble(THROTTLED) };
+        waits.fail(STOP, &asked, 1, &Paces::default(), at(0), 0.0);
+        assert_eq!(waits.due(STOP, 1), Duration::from_secs(7));
+    }
+
+    #[test]
+    fn a_new_generation_ends_the_wait_of_a_rejected_request_only() {
+        for (class, ends) in [
+            (Class::RequestRejected, true),
+            (Class::AppIdRejected, true),
+            (Class::AccessDenied, false),
+            (Class::Throttled, false),
+            (Class::CredentialsRejected, false),
+        ] {
+            let mut waits = Waits::default();
+            waits.fail(STOP, &trouble(Cause::Answer(class)), 1, &Paces::default(), at(0), 0.9);
+            assert!(waits.due(STOP, 1) > Duration::ZERO, "{class:?}");
+            assert_eq!(waits.due(STOP, 2) == Duration::ZERO, ends, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn a_resigned_request_goes_at_once_then_backs_off() {
+        let mut waits = Waits::default();
+        let skew = trouble(Cause::Answer(Class::ClockSkew));
+        waits.fail(STOP, &skew, 1, &Paces::default(), at(5), 1.0);
+        assert_eq!(waits.due(STOP, 1), Duration::from_secs(5));
+        waits.fail(STOP, &skew, 1, &Paces::default(), at(5), 1.0);
+        assert_eq!(waits.due(STOP, 1), Duration::from_secs(6));
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_never_outside_its_band(attempts in 1_u32..50, jitter in 0.0..1.0_f64) {
+            let paces = Paces::default();
+            let mut waits = Waits::default();
+            for _ in 0..attempts {
+                waits.fail(STOP, &trouble(THROTTLED), 1, &paces, at(0), jitter);
+            }
+            prop_assert!(waits.due(STOP, 1) <= paces.backoff_max);
+            let bound = waits.get(STOP).map(|wait| wait.band.1);
+            prop_assert!(bound.is_some_and(|bound| waits.due(STOP, 1) <= bound));
+        }
+    }
+}

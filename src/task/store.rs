@@ -1,0 +1,174 @@
+//! The objects as they are known now: what the watch delivered, overtaken by the answers to our own writes.
+
+use super::{
+    ownership::{self, Standing},
+    view::{Key, View},
+};
+use crate::api::Phase;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+/// Application and task id as texts: what two objects can quarrel about.
+type Address = (String, String);
+
+#[derive(Debug)]
+struct Entry {
+    view: Arc<View>,
+    /// The watch itself has shown our finalizer on this uid: every older object has been shown before.
+    guard_seen: bool,
+}
+
+/// All objects, and who names which task.
+#[derive(Debug, Default)]
+pub struct Store {
+    entries: HashMap<Key, Entry>,
+    by_address: HashMap<Address, BTreeSet<Key>>,
+}
+
+/// What a change means for the queue.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Objects to look at again: the one that changed, and those that name the same task.
+    pub look: Vec<Key>,
+    /// The uid that is gone for good, if one is.
+    pub gone: Option<String>,
+}
+
+impl Store {
+    /// Takes an object from the watch.
+    pub fn watched(&mut self, view: View) -> Changed {
+        let same = self
+            .entries
+            .get(&view.key)
+            .filter(|entry| entry.view.uid == view.uid);
+        let guard_seen = view.is_guarded() || same.is_some_and(|entry| entry.guard_seen);
+        let newer = same.is_some_and(|entry| entry.view.version() > view.version());
+        if newer && let Some(entry) = self.entries.get_mut(&view.key) {
+            // The answer to our own write was faster than the watch. The watch may still have shown our finalizer by this.
+            let first = guard_seen && !entry.guard_seen;
+            entry.guard_seen = guard_seen;
+            return Changed {
+                look: if first { vec![view.key] } else { Vec::new() },
+                gone: None,
+            };
+        }
+        self.put(view, guard_seen)
+    }
+
+    /// Takes the answer to a write or a GET of ours, unless the watch has shown something newer. An object that the watch has
+    /// not shown, or does not show any more, stays unknown.
+    pub fn learned(&mut self, view: View) {
+        if let Some(entry) = self.entries.get(&view.key)
+            && entry.view.uid == view.uid
+            && entry.view.version() <= view.version()
+        {
+            let guard_seen = entry.guard_seen;
+            self.put(view, guard_seen);
+        }
+    }
+
+    fn put(&mut self, view: View, guard_seen: bool) -> Changed {
+        let key = view.key.clone();
+        let mut changed = Changed::default();
+        if let Some(old) = self.entries.get(&key)
+            && (old.view.uid != view.uid || address(&old.view) != address(&view))
+        {
+            changed = self.remove(&key);
+        }
+        let rivalry_moved = self
+            .entries
+            .get(&key)
+            .is_none_or(|old| ownership::changes_rivals(&old.view, &view));
+        if let Some(address) = address(&view) {
+            self.by_address.entry(address).or_default().insert(key.clone());
+        }
+        if rivalry_moved {
+            changed.look.extend(self.rivals(&view).map(|rival| rival.key.clone()));
+        }
+        self.entries.insert(
+            key.clone(),
+            Entry {
+                view: Arc::new(view),
+                guard_seen,
+            },
+        );
+        changed.look.push(key);
+        changed
+    }
+
+    /// Forgets an object that is gone.
+    pub fn remove(&mut self, key: &Key) -> Changed {
+        let Some(entry) = self.entries.remove(key) else {
+            return Changed::default();
+        };
+        let look = self.rivals(&entry.view).map(|rival| rival.key.clone()).collect();
+        if let Some(address) = address(&entry.view)
+            && let Some(keys) = self.by_address.get_mut(&address)
+        {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by_address.remove(&address);
+            }
+        }
+        Changed {
+            look,
+            gone: Some(entry.view.uid.clone()),
+        }
+    }
+
+    /// After a complete list of the namespaces for which `in_scope` holds: forgets what the list did not show.
+    pub fn retain(&mut self, in_scope: impl Fn(&str) -> bool, shown: &HashSet<Key>) -> Vec<Changed> {
+        let lost: Vec<Key> = self
+            .entries
+            .keys()
+            .filter(|key| in_scope(&key.namespace) && !shown.contains(*key))
+            .cloned()
+            .collect();
+        lost.iter().map(|key| self.remove(key)).collect()
+    }
+
+    /// The object and its standing among those that name the same task.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<(Arc<View>, Standing)> {
+        let entry = self.entries.get(key)?;
+        let standing = ownership::standing(&entry.view, entry.guard_seen, self.rivals(&entry.view));
+        Some((entry.view.clone(), standing))
+    }
+
+    /// The newest view, without judging it.
+    #[must_use]
+    pub fn view(&self, key: &Key) -> Option<&Arc<View>> {
+        self.entries.get(key).map(|entry| &entry.view)
+    }
+
+    /// How many objects are in each phase.
+    #[must_use]
+    pub fn phases(&self) -> [(Phase, usize); Phase::ALL.len()] {
+        Phase::ALL.map(|phase| {
+            let count = self
+                .entries
+                .values()
+                .filter(|entry| entry.view.status.phase.unwrap_or(Phase::Pending) == phase)
+                .count();
+            (phase, count)
+        })
+    }
+
+    fn rivals<'a>(&'a self, view: &'a View) -> impl Iterator<Item = &'a View> {
+        address(view)
+            .and_then(|address| self.by_address.get(&address))
+            .into_iter()
+            .flatten()
+            .filter(move |key| **key != view.key)
+            .filter_map(|key| self.entries.get(key).map(|entry| &*entry.view))
+    }
+}
+
+fn address(view: &View) -> Option<Address> {
+    view.ids
+        .as_ref()
+        .ok()
+        .map(|ids| (ids.app.as_str().to_owned(), ids.task.as_str().to_owned()))
+}

@@ -1,0 +1,293 @@
+//! What is told of an object: phase, conditions and their words, written for the person who reads them at three in the morning.
+
+use super::{
+    evidence::{Look, Stopped, Trail},
+    retry::{Cause, Wait, Waits},
+    view::{Ids, View},
+};
+use crate::{
+    api::{CallRecord, Claim, ConditionType, MixedStreamTaskStatus, Phase, Reason},
+    live::{Action, Class},
+};
+use jiff::{Timestamp, Unit};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// What the status should say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The phase.
+    pub phase: Phase,
+    /// The reason; it decides the conditions.
+    pub reason: Reason,
+    /// The words beside it.
+    pub message: String,
+    /// What the object possesses.
+    pub claim: Option<Claim>,
+    /// The request for a reconcile that is answered.
+    pub handled: Option<String>,
+}
+
+impl Verdict {
+    fn new(phase: Phase, reason: Reason, message: impl Into<String>, claim: Option<Claim>) -> Self {
+        Self {
+            phase,
+            reason,
+            message: message.into(),
+            claim,
+            handled: None,
+        }
+    }
+
+    /// With the request for a reconcile that is answered by it.
+    #[must_use]
+    pub fn handling(self, handled: Option<String>) -> Self {
+        Self { handled, ..self }
+    }
+
+    /// Whether the status says all of it already.
+    #[must_use]
+    pub fn is_told(&self, view: &View) -> bool {
+        let told = &view.status;
+        // The time only matters where a condition's status changes, and then the conditions differ.
+        let now = Timestamp::UNIX_EPOCH;
+        let wanted = self.status(view, &told.calls, now);
+        let timeless = |conditions: &[Condition]| -> Vec<Condition> {
+            let mut conditions = conditions.to_vec();
+            for condition in &mut conditions {
+                condition.last_transition_time = Time(now);
+            }
+            conditions
+        };
+        timeless(&wanted.conditions) == timeless(&told.conditions)
+            && MixedStreamTaskStatus { conditions: Vec::new(), ..wanted }
+                == MixedStreamTaskStatus { conditions: Vec::new(), ..told.clone() }
+    }
+
+    /// The whole status that says it. What the verdict does not speak of is kept.
+    #[must_use]
+    pub fn status(&self, view: &View, calls: &[CallRecord], now: Timestamp) -> MixedStreamTaskStatus {
+        let told = &view.status;
+        let condition = |type_: ConditionType, holds: bool| {
+            let status = if holds { "True" } else { "False" };
+            let unmoved = told
+                .conditions
+                .iter()
+                .find(|old| old.type_ == type_.as_str() && old.status == status);
+            Condition {
+                type_: type_.as_str().to_owned(),
+                status: status.to_owned(),
+                reason: self.reason.as_str().to_owned(),
+                message: self.message.clone(),
+                observed_generation: Some(view.generation),
+                last_transition_time: unmoved
+                    .map_or_else(|| Time(whole_seconds(now)), |old| old.last_transition_time.clone()),
+            }
+        };
+        let conditions = match self.reason.condition() {
+            ConditionType::Ready => vec![condition(ConditionType::Ready, true)],
+            other @ (ConditionType::Reconciling | ConditionType::Stalled) => {
+                vec![condition(ConditionType::Ready, false), condition(other, true)]
+            }
+        };
+        MixedStreamTaskStatus {
+            observed_generation: Some(view.generation),
+            conditions,
+            phase: Some(self.phase),
+            task_id: view
+                .ids
+                .as_ref()
+                .map_or_else(|_| told.task_id.clone(), |ids| Some(ids.task.as_str().to_owned())),
+            last_handled_reconcile_at: self.handled.clone().or_else(|| told.last_handled_reconcile_at.clone()),
+            claim: self.claim.clone(),
+            calls: calls.to_vec(),
+            ..told.clone()
+        }
+    }
+}
+
+/// The API keeps times in whole seconds; anything finer would look like a change when it is read back.
+#[must_use]
+pub fn whole_seconds(time: Timestamp) -> Timestamp {
+    time.round(jiff::TimestampRound::new().smallest(Unit::Second).mode(jiff::RoundMode::Trunc))
+        .unwrap_or(time)
+}
+
+/// Nothing to do until deletion.
+#[must_use]
+pub fn armed(claim: Option<Claim>) -> Verdict {
+    Verdict::new(Phase::Armed, Reason::Armed, "The task will be stopped when this object is deleted.", claim)
+}
+
+/// Hands off.
+#[must_use]
+pub fn suspended(claim: Option<Claim>) -> Verdict {
+    Verdict::new(
+        Phase::Suspended,
+        Reason::Suspended,
+        "Suspended by spec.suspend: nothing is sent to the service while this object lives. Deletion still stops the task.",
+        claim,
+    )
+}
+
+/// Somebody else has the task.
+#[must_use]
+pub fn task_id_in_use(by: Option<&str>, claim: Option<Claim>) -> Verdict {
+    let who = by.map_or_else(
+        || "an object in another namespace".to_owned(),
+        |name| format!("the object {name} in this namespace"),
+    );
+    Verdict::new(
+        Phase::Failed,
+        Reason::TaskIdInUse,
+        format!(
+            "The task belongs to {who}. This object does nothing, and its deletion stops nothing. \
+             It takes over when the other object is gone; otherwise create it again with another spec.taskId."
+        ),
+        claim,
+    )
+}
+
+/// The stored object cannot be read.
+#[must_use]
+pub fn invalid_spec(view: &View, defect: &str, claim: Option<Claim>) -> Verdict {
+    let (phase, advice) = match (&view.ids, view.is_deleting()) {
+        (Ok(_), _) => (Phase::Failed, "Its deletion still stops the task."),
+        (Err(_), false) => (Phase::Failed, "Without both ids its task cannot be stopped."),
+        (Err(_), true) => (
+            Phase::Stopping,
+            "Without both ids its task cannot be stopped: stop the task by hand, then set the annotation \
+             mixedstream.io/release-without-stop to the reason.",
+        ),
+    };
+    Verdict::new(
+        phase,
+        Reason::InvalidSpec,
+        format!("The stored object cannot be read ({defect}). {advice}"),
+        claim,
+    )
+}
+
+/// The deletion goes on.
+#[must_use]
+pub fn stopping(claim: Option<Claim>) -> Verdict {
+    Verdict::new(Phase::Stopping, Reason::Stopping, "The task is being stopped.", claim)
+}
+
+/// The deletion waits: for what, since when, and what helps.
+#[must_use]
+pub fn pursuing(ids: &Ids, trail: &Trail, waits: &Waits, claim: Option<Claim>) -> Verdict {
+    let (reason, message) = match (&trail.stopped, &trail.look) {
+        (Stopped::NotFound { .. }, Look::Shown(_)) => still_listed(ids, trail, waits),
+        (Stopped::NotFound { .. }, Look::Forbidden) => (
+            Reason::StopUnconfirmed,
+            with_schedule(
+                "Stop found nothing to stop, and the list that could confirm it is denied. Grant \
+                 live:ListRtcMPUTaskDetail to the operator's credentials, or check the task by hand and set the annotation \
+                 mixedstream.io/release-without-stop to the reason.",
+                waits.get(Action::ListRtcMpuTaskDetail),
+            ),
+        ),
+        (Stopped::NotFound { .. }, Look::Unknown | Look::Absent | Look::Paging { .. }) => failing(
+            Action::ListRtcMpuTaskDetail,
+            "Stop found nothing to stop; the list has to confirm that the task is gone.",
+            waits,
+        ),
+        (Stopped::Unknown | Stopped::Accepted { .. }, _) => {
+            failing(Action::StopLiveMpuTask, "The task may still run.", waits)
+        }
+    };
+    Verdict::new(Phase::Stopping, reason, message, claim)
+}
+
+fn still_listed(ids: &Ids, trail: &Trail, waits: &Waits) -> (Reason, String) {
+    let readings = waits.get(Action::DescribeChannelUsers);
+    let channel = match (readings, trail.channel_is_empty()) {
+        (Some(wait), _) => format!("its channel cannot be read ({})", fault(wait)),
+        (None, true) => "nobody is in its channel, which will be proof once that has lasted".to_owned(),
+        (None, false) => "its channel is not empty".to_owned(),
+    };
+    let text = format!(
+        "StopLiveMPUTask answers that it found nothing to stop, but the service still lists task {}, and {channel}. \
+         It may still run: check it in the service's console.",
+        ids.task.as_str()
+    );
+    (Reason::StopUnconfirmed, with_schedule(&text, waits.get(Action::StopLiveMpuTask)))
+}
+
+/// One action fails and is retried.
+fn failing(action: Action, so: &str, waits: &Waits) -> (Reason, String) {
+    let Some(wait) = waits.get(action) else {
+        return (Reason::Stopping, "The task is being stopped.".to_owned());
+    };
+    let text = format!("{} {}: {} {so}", action.name(), fault(wait), advice(wait.cause));
+    (reason(wait.cause), with_schedule(&text, Some(wait)))
+}
+
+fn with_schedule(text: &str, wait: Option<&Wait>) -> String {
+    match wait {
+        Some(wait) => format!("{text} Failing {}.", wait.schedule()),
+        None => text.to_owned(),
+    }
+}
+
+fn fault(wait: &Wait) -> String {
+    let class = match wait.cause {
+        Cause::Unconfirmed => "is not confirmed",
+        Cause::Answer(class) => match class {
+            Class::NotFoundLike => "was answered not-found",
+            Class::InternalError => "failed inside the service",
+            Class::Throttled => "is throttled",
+            Class::ServiceUnavailable => "was not answered properly",
+            Class::AppIdRejected => "was refused for its application",
+            Class::RequestRejected => "was refused",
+            Class::AccessDenied => "was denied",
+            Class::ServiceNotEnabled => "was refused for the account",
+            Class::CredentialsMissing => "could not be sent",
+            Class::CredentialsRejected => "was refused for the credentials",
+            Class::ClockSkew => "was refused for its date",
+            Class::NonceUsed => "was refused as a repetition",
+        },
+    };
+    if wait.words.is_empty() {
+        class.to_owned()
+    } else {
+        format!("{class} ({})", wait.words)
+    }
+}
+
+fn advice(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Unconfirmed => "It is tried again.",
+        Cause::Answer(class) => match class {
+            Class::NotFoundLike | Class::InternalError | Class::ServiceUnavailable | Class::NonceUsed => "It is tried again.",
+            Class::Throttled => "The account's quota is used up, by this operator or by others; it is tried again.",
+            Class::AppIdRejected => "Check spec.appId, and that the credentials are of the account that owns it.",
+            Class::RequestRejected => "The service does not take this request as it is.",
+            Class::AccessDenied => "Grant this action to the operator's credentials.",
+            Class::ServiceNotEnabled => "Enable ApsaraVideo Live for the account, or settle what suspended it.",
+            Class::CredentialsMissing => "Give the operator credentials (ALIBABA_CLOUD_ACCESS_KEY_ID and _SECRET) and restart it.",
+            Class::CredentialsRejected => "Give the operator valid credentials and restart it.",
+            Class::ClockSkew => "Check the clock of the operator's node.",
+        },
+    }
+}
+
+fn reason(cause: Cause) -> Reason {
+    match cause {
+        Cause::Unconfirmed => Reason::StopUnconfirmed,
+        Cause::Answer(class) => match class {
+            Class::Throttled => Reason::Throttled,
+            Class::NotFoundLike
+            | Class::InternalError
+            | Class::ServiceUnavailable
+            | Class::ClockSkew
+            | Class::NonceUsed => Reason::ServiceUnavailable,
+            Class::AppIdRejected => Reason::AppIdRejected,
+            Class::RequestRejected => Reason::RequestRejected,
+            Class::AccessDenied => Reason::AccessDenied,
+            Class::ServiceNotEnabled => Reason::ServiceNotEnabled,
+            Class::CredentialsMissing => Reason::CredentialsMissing,
+            Class::CredentialsRejected => Reason::CredentialsRejected,
+        },
+    }
+}
