@@ -1,0 +1,181 @@
+//! The actions of the service that are used, the names that they take, and what their answers hold.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Entries of a full page of the task list; the most that the service gives (dossier 3.4).
+pub const PAGE_SIZE: usize = 100;
+
+/// An action of the Live API, version `2016-11-01`. Quotas are counted for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    /// Stops a task (vendor page: `StopLiveMPUTask`).
+    StopLiveMpuTask,
+    /// Reads what tasks there are (dossier 3.4).
+    ListRtcMpuTaskDetail,
+    /// Reads who is in a channel (dossier 4.1).
+    DescribeChannelUsers,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: [Self; 3] = [
+        Self::StopLiveMpuTask,
+        Self::ListRtcMpuTaskDetail,
+        Self::DescribeChannelUsers,
+    ];
+
+    /// The name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StopLiveMpuTask => "StopLiveMPUTask",
+            Self::ListRtcMpuTaskDetail => "ListRtcMPUTaskDetail",
+            Self::DescribeChannelUsers => "DescribeChannelUsers",
+        }
+    }
+
+    /// The value of the label `action` of a metric.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::StopLiveMpuTask => "stop",
+            Self::ListRtcMpuTaskDetail => "list",
+            Self::DescribeChannelUsers => "channel_users",
+        }
+    }
+
+    /// Calls per second that the service grants one account (vendor page for Stop; dossier 2 for the others).
+    #[must_use]
+    pub const fn quota_per_second(self) -> u32 {
+        match self {
+            Self::StopLiveMpuTask => 500,
+            Self::ListRtcMpuTaskDetail => 50,
+            Self::DescribeChannelUsers => 100,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that the service would not take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{what} must be 1 to {longest} characters, each a letter, a digit, an underscore or a hyphen"
+)]
+pub struct IdError {
+    what: &'static str,
+    longest: usize,
+}
+
+fn parse_id(what: &'static str, longest: usize, text: &str) -> Result<String, IdError> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if (1..=longest).contains(&text.len()) && text.bytes().all(legal) {
+        Ok(text.to_owned())
+    } else {
+        Err(IdError { what, longest })
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $longest:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as the service knows it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = IdError;
+
+            fn try_from(text: &str) -> Result<Self, IdError> {
+                parse_id($what, $longest, text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id!(
+    /// An application: 1 to 64 letters, digits, `_`, `-` (vendor page: `StopLiveMPUTask`).
+    AppId, "an application id", 64
+);
+id!(
+    /// A task within an application: 1 to 55 letters, digits, `_`, `-` (vendor page: `StopLiveMPUTask`).
+    TaskId, "a task id", 55
+);
+id!(
+    /// A channel within an application: 1 to 64 letters, digits, `_`, `-` (dossier 3.1).
+    ChannelId, "a channel id", 64
+);
+
+/// An account of the vendor, to which quotas belong (dossier 9.7): two keys of one account share them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Account(String);
+
+impl Account {
+    /// The account of that name.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A task that the service lists. To be listed does not mean to be running (dossier 3.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedTask {
+    /// The task's id, as the service gives it.
+    pub task_id: String,
+    /// The channel that it relays, where the entry names one.
+    pub channel_id: Option<String>,
+    /// How long it may be idle before the service stops it, where the entry says so.
+    pub max_idle: Option<Duration>,
+}
+
+/// Who is in a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChannelUsers {
+    /// The channel exists; for some seconds after the last person left it still does (dossier 4.1).
+    pub exists: bool,
+    /// Streamers and co-streamers.
+    pub interactive: u64,
+    /// Viewers.
+    pub viewers: u64,
+    /// The service's own time of this reading, UNIX seconds.
+    pub timestamp: i64,
+}
+
+impl ChannelUsers {
+    /// Nobody is in the channel, whether it still exists or not.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.interactive == 0 && self.viewers == 0
+    }
+}

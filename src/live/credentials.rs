@@ -1,0 +1,125 @@
+//! What requests are signed with. Secrets are `secrecy` types from the moment they are read, and no `Debug` shows them.
+
+use std::fmt;
+
+use secrecy::SecretString;
+
+const KEY_ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
+const KEY_SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
+const TOKEN: &str = "ALIBABA_CLOUD_SECURITY_TOKEN";
+
+/// An access key, or the triple of a temporary one.
+#[derive(Clone)]
+pub struct Credentials {
+    key_id: String,
+    key_secret: SecretString,
+    token: Option<SecretString>,
+}
+
+/// Credentials that are given by half or cannot be right. Names the variable, never its value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialsError {
+    /// One of the pair is missing.
+    #[error("{given} is set but {missing} is not: set both, or neither")]
+    Half {
+        /// The variable that is set.
+        given: &'static str,
+        /// The variable that is not.
+        missing: &'static str,
+    },
+    /// A value that no key has.
+    #[error("{variable} is {problem}: set it to the value exactly as the vendor shows it")]
+    Value {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with its value.
+        problem: &'static str,
+    },
+}
+
+impl Credentials {
+    /// An access key, with its token when it is a temporary one.
+    #[must_use]
+    pub fn new(
+        key_id: impl Into<String>,
+        key_secret: SecretString,
+        token: Option<SecretString>,
+    ) -> Self {
+        Self {
+            key_id: key_id.into(),
+            key_secret,
+            token,
+        }
+    }
+
+    /// Reads the vendor's own variables (dossier 9.1) by `lookup`, which gives a variable's value or nothing. `Ok(None)` when none of them is set.
+    ///
+    /// # Errors
+    /// When they are given by half, or a value is empty or has blanks or characters that no key has.
+    pub fn from_environment(
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Self>, CredentialsError> {
+        let id = checked(KEY_ID, lookup(KEY_ID))?;
+        let secret = checked(KEY_SECRET, lookup(KEY_SECRET))?.map(SecretString::from);
+        let token = checked(TOKEN, lookup(TOKEN))?.map(SecretString::from);
+        match (id, secret) {
+            (Some(id), Some(secret)) => Ok(Some(Self::new(id, secret, token))),
+            (Some(_), None) => Err(CredentialsError::Half {
+                given: KEY_ID,
+                missing: KEY_SECRET,
+            }),
+            (None, Some(_)) => Err(CredentialsError::Half {
+                given: KEY_SECRET,
+                missing: KEY_ID,
+            }),
+            (None, None) if token.is_some() => Err(CredentialsError::Half {
+                given: TOKEN,
+                missing: KEY_ID,
+            }),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The key's id. Not a secret, though nobody's business either.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// The key's secret.
+    #[must_use]
+    pub const fn key_secret(&self) -> &SecretString {
+        &self.key_secret
+    }
+
+    /// The token of a temporary key.
+    #[must_use]
+    pub const fn token(&self) -> Option<&SecretString> {
+        self.token.as_ref()
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("temporary", &self.token.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+fn checked(
+    variable: &'static str,
+    value: Option<String>,
+) -> Result<Option<String>, CredentialsError> {
+    let Some(value) = value else { return Ok(None) };
+    let problem = if value.is_empty() {
+        "empty"
+    } else if value.chars().any(char::is_whitespace) {
+        "given with a blank or a line break in it"
+    } else if !value.chars().all(|c| c.is_ascii_graphic()) {
+        "given with a character in it that no key has"
+    } else {
+        return Ok(Some(value));
+    };
+    Err(CredentialsError::Value { variable, problem })
+}

@@ -1,0 +1,71 @@
+//! Where the service is: scheme, host and port from the operator's configuration, and nothing else.
+
+use std::fmt;
+
+/// The address of the service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    base: String,
+}
+
+/// An address that cannot be used; each message is one sentence that says what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointError {
+    /// No absolute URL.
+    #[error("the endpoint is not a URL; write it like https://live.aliyuncs.com")]
+    NotAUrl,
+    /// Plain HTTP without leave.
+    #[error(
+        "the endpoint uses http, which sends signed requests in the clear; use https, or allow it with --allow-http"
+    )]
+    PlainHttp,
+    /// Neither https nor http.
+    #[error("the endpoint's scheme must be https")]
+    Scheme,
+    /// A user or a password.
+    #[error(
+        "the endpoint must not contain a user or a password; credentials come from the environment"
+    )]
+    UserInfo,
+    /// A path, a query or a fragment.
+    #[error("the endpoint must be scheme, host and port alone, without path, query or fragment")]
+    MoreThanHost,
+}
+
+impl Endpoint {
+    /// Reads an address such as `https://live.aliyuncs.com` or, with `allow_http`, `http://127.0.0.1:8080`.
+    ///
+    /// # Errors
+    /// When it is not scheme, host and optionally port, or plain HTTP without leave.
+    pub fn parse(text: &str, allow_http: bool) -> Result<Self, EndpointError> {
+        let url = reqwest::Url::parse(text).map_err(|_| EndpointError::NotAUrl)?;
+        match url.scheme() {
+            "https" => {}
+            "http" if allow_http => {}
+            "http" => return Err(EndpointError::PlainHttp),
+            _ => return Err(EndpointError::Scheme),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(EndpointError::UserInfo);
+        }
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(EndpointError::MoreThanHost);
+        }
+        if !url.has_host() {
+            return Err(EndpointError::NotAUrl);
+        }
+        Ok(Self { base: url.into() })
+    }
+
+    /// The root path's URL, ending in `/`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.base
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.base.trim_end_matches('/'))
+    }
+}

@@ -1,0 +1,23 @@
+//! The client of the Live API: what one call is, how it is signed, what its answer means, and when it may be sent.
+//!
+//! Knows nothing of Kubernetes. One method call of [`Client`] is exactly one HTTP request, so that the [`Limiter`] counts what the service counts.
+
+pub mod actions;
+pub mod answer;
+pub mod client;
+pub mod credentials;
+pub mod endpoint;
+pub mod limiter;
+pub mod redact;
+pub mod sign;
+pub mod turns;
+
+pub use actions::{
+    Account, Action, AppId, ChannelId, ChannelUsers, IdError, ListedTask, PAGE_SIZE, TaskId,
+};
+pub use answer::{Class, classify, says_task_is_gone};
+pub use client::{Client, ClientConfig, ClientError, Delivery, Failure, Reply, Success};
+pub use credentials::{Credentials, CredentialsError};
+pub use endpoint::{Endpoint, EndpointError};
+pub use limiter::{Limiter, Permit, Taken, Ticket};
+pub use turns::{Lane, Turns};

@@ -1,0 +1,1 @@
+//! What may be shown of a text that somebody else wrote.

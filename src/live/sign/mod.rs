@@ -1,0 +1,3 @@
+//! Signatures of requests: pure functions; time and nonce are arguments.
+
+pub mod v1;
