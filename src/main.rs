@@ -1,2 +1,42 @@
-//! x
-fn main() { print!("{}", mixed_stream_operator::api::crd_yaml().unwrap()); }
+//! The operator's binary: installs the TLS provider, reads the command line and dispatches.
+
+use anyhow::{Context, anyhow};
+use clap::Parser;
+use mixed_stream_operator::{
+    api, app,
+    cli::{Command, CommandLine},
+    telemetry,
+};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match dispatch(CommandLine::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mixed-stream-operator: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<()> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow!("a TLS provider is installed already"))?;
+    match command {
+        Command::Crd => {
+            print!("{}", api::crd_yaml()?);
+            Ok(())
+        }
+        Command::Run(flags) => {
+            let settings = flags
+                .settings(|name| std::env::var(name).ok())
+                .map_err(anyhow::Error::msg)?;
+            telemetry::start(settings.log_format, &settings.log_filter)
+                .map_err(anyhow::Error::msg)?;
+            let runtime =
+                tokio::runtime::Runtime::new().context("the async runtime cannot be started")?;
+            runtime.block_on(app::run(settings))
+        }
+    }
+}

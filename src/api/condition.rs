@@ -130,10 +130,9 @@ impl Reason {
     pub fn condition(self) -> ConditionType {
         match self {
             Self::Armed | Self::Suspended => ConditionType::Ready,
-            Self::Stopping
-            | Self::Throttled
-            | Self::ServiceUnavailable
-            | Self::StopUnconfirmed => ConditionType::Reconciling,
+            Self::Stopping | Self::Throttled | Self::ServiceUnavailable | Self::StopUnconfirmed => {
+                ConditionType::Reconciling
+            }
             Self::TaskIdInUse
             | Self::InvalidSpec
             | Self::AppIdRejected

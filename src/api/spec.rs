@@ -49,7 +49,9 @@ pub struct MixedStreamTaskSpec {
 
 /// What deletion of this object does to the task. Stop (the meaning when absent): the task is stopped, and the object stays until
 /// that is proven. Orphan: the task runs on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub enum DeletionPolicy {
     /// The task is stopped.
     #[default]

@@ -238,15 +238,28 @@ impl Trail {
                 request_id: request_id.clone(),
             }),
             (Stopped::NotFound { .. }, Look::Absent) => Some(Evidence::NotListed),
-            (Stopped::NotFound { says_gone: true, .. }, Look::Forbidden) => Some(Evidence::StopSaidSo),
-            (Stopped::NotFound { ripe: true, .. }, Look::Shown(_)) => Some(Evidence::MustHaveStopped),
+            (
+                Stopped::NotFound {
+                    says_gone: true, ..
+                },
+                Look::Forbidden,
+            ) => Some(Evidence::StopSaidSo),
+            (Stopped::NotFound { ripe: true, .. }, Look::Shown(_)) => {
+                Some(Evidence::MustHaveStopped)
+            }
             (Stopped::NotFound { .. } | Stopped::Unknown, _) => None,
         }
     }
 
     /// The next call, and the moment before which it must not be sent. Not to be asked once there is evidence.
     #[must_use]
-    pub fn next(&self, waits: &Waits, generation: i64, paces: &Paces, now: Moment) -> (Call, Duration) {
+    pub fn next(
+        &self,
+        waits: &Waits,
+        generation: i64,
+        paces: &Paces,
+        now: Moment,
+    ) -> (Call, Duration) {
         let due = |action: Action| waits.due(action, generation);
         let (stop_due, list_due) = (
             due(Action::StopLiveMpuTask),
@@ -256,14 +269,19 @@ impl Trail {
         match (&self.stopped, &self.look) {
             (Stopped::Unknown | Stopped::Accepted { .. }, _) => stop,
             (Stopped::NotFound { .. }, Look::Unknown | Look::Absent) => (Call::ListTask, list_due),
-            (Stopped::NotFound { .. }, Look::Paging { page, .. }) => (Call::ListPage(*page), list_due),
+            (Stopped::NotFound { .. }, Look::Paging { page, .. }) => {
+                (Call::ListPage(*page), list_due)
+            }
             // The list may be allowed by now, or Stop may say more: begin again when both may be asked.
             (Stopped::NotFound { .. }, Look::Forbidden) => (stop.0, stop_due.max(list_due)),
             (Stopped::NotFound { .. }, Look::Shown(sighting)) => {
                 let Some(channel) = &sighting.channel else {
                     return stop;
                 };
-                let quiet = self.quiet.as_ref().filter(|quiet| quiet.channel == *channel);
+                let quiet = self
+                    .quiet
+                    .as_ref()
+                    .filter(|quiet| quiet.channel == *channel);
                 if quiet.is_some_and(|quiet| quiet.is_ripe(sighting, paces, now)) {
                     return (Call::Stop { ripe: true }, Duration::ZERO);
                 }
@@ -298,7 +316,10 @@ impl Trail {
                     None => self.look = Look::Absent,
                 }
             }
-            Answer::Page { shows: Some(sighting), .. } => {
+            Answer::Page {
+                shows: Some(sighting),
+                ..
+            } => {
                 turn.waits.clear(action);
                 self.task_is_shown(sighting, turn);
             }
@@ -313,7 +334,12 @@ impl Trail {
                     self.read_channel(channel, empty, timestamp, turn.now);
                 }
             }
-            Answer::Failed { class, words, says_gone, retry_after } => {
+            Answer::Failed {
+                class,
+                words,
+                says_gone,
+                retry_after,
+            } => {
                 let trouble = Trouble {
                     cause: Cause::Answer(class),
                     words: &words,
@@ -322,7 +348,9 @@ impl Trail {
                 };
                 match call {
                     Call::Stop { ripe } => self.stop_failed(class, says_gone, *ripe, trouble, turn),
-                    Call::ListTask if class == Class::NotFoundLike || class == Class::InternalError => {
+                    Call::ListTask
+                        if class == Class::NotFoundLike || class == Class::InternalError =>
+                    {
                         turn.waits.clear(action);
                         self.look = Look::Paging { page: 1, reads: 0 };
                     }
@@ -338,11 +366,19 @@ impl Trail {
         }
     }
 
-    fn stop_failed(&mut self, class: Class, says_gone: bool, ripe: bool, trouble: Trouble<'_>, turn: &mut Turn<'_>) {
+    fn stop_failed(
+        &mut self,
+        class: Class,
+        says_gone: bool,
+        ripe: bool,
+        trouble: Trouble<'_>,
+        turn: &mut Turn<'_>,
+    ) {
         self.failed = true;
         self.count_internal_errors(class, turn.now);
         let stands_for_not_found = self.internal.as_ref().is_some_and(Streak::is_enough);
-        if class != Class::NotFoundLike && !(class == Class::InternalError && stands_for_not_found) {
+        if class != Class::NotFoundLike && !(class == Class::InternalError && stands_for_not_found)
+        {
             self.stopped = Stopped::Unknown;
             // So that the third InternalError is enough and no fourth is needed.
             let not_before = self
@@ -350,7 +386,13 @@ impl Trail {
                 .as_ref()
                 .filter(|streak| streak.count + 1 >= INTERNAL_ERRORS)
                 .map_or(Duration::ZERO, |streak| streak.first + INTERNAL_ERROR_SPAN);
-            turn.fail(Action::StopLiveMpuTask, &Trouble { not_before, ..trouble });
+            turn.fail(
+                Action::StopLiveMpuTask,
+                &Trouble {
+                    not_before,
+                    ..trouble
+                },
+            );
             return;
         }
         let ripe = ripe && matches!(self.look, Look::Shown(_));
@@ -360,7 +402,10 @@ impl Trail {
         self.stopped = Stopped::NotFound { says_gone, ripe };
         self.round_was_bought = turn.bought;
         // The schedule of a task that stays listed goes on doubling from round to round.
-        if !turn.waits.is_waiting_for(Action::StopLiveMpuTask, Cause::Unconfirmed) {
+        if !turn
+            .waits
+            .is_waiting_for(Action::StopLiveMpuTask, Cause::Unconfirmed)
+        {
             turn.waits.clear(Action::StopLiveMpuTask);
         }
     }
@@ -422,8 +467,11 @@ impl Trail {
             return;
         }
         let unbroken = self.quiet.as_ref().filter(|quiet| {
-            let gap = timestamp.checked_sub(quiet.last).and_then(|gap| u64::try_from(gap).ok());
-            quiet.channel == *channel && gap.is_some_and(|gap| Duration::from_secs(gap) <= READING_GAP)
+            let gap = timestamp
+                .checked_sub(quiet.last)
+                .and_then(|gap| u64::try_from(gap).ok());
+            quiet.channel == *channel
+                && gap.is_some_and(|gap| Duration::from_secs(gap) <= READING_GAP)
         });
         self.quiet = Some(Quiet {
             channel: channel.clone(),
@@ -444,7 +492,8 @@ impl Quiet {
     /// Empty for longer than the service lets a task live in an empty channel, up to just now.
     fn is_ripe(&self, sighting: &Sighting, paces: &Paces, now: Moment) -> bool {
         let needed = AUTO_STOP.max(sighting.max_idle.unwrap_or_default()) + paces.idle_margin;
-        u64::try_from(self.last.saturating_sub(self.since)).is_ok_and(|seconds| Duration::from_secs(seconds) > needed)
+        u64::try_from(self.last.saturating_sub(self.since))
+            .is_ok_and(|seconds| Duration::from_secs(seconds) > needed)
             && now.mono.saturating_sub(self.read_at) <= READING_GAP
     }
 }
@@ -477,6 +526,13 @@ impl Turn<'_> {
         if self.bought && self.waits.is_waiting_for(action, trouble.cause) {
             return;
         }
-        self.waits.fail(action, trouble, self.generation, self.paces, self.now, self.jitter);
+        self.waits.fail(
+            action,
+            trouble,
+            self.generation,
+            self.paces,
+            self.now,
+            self.jitter,
+        );
     }
 }

@@ -1,9 +1,14 @@
 //! The controller of `MixedStreamTask`.
 
+pub mod cluster;
+pub mod controller;
 pub mod evidence;
 pub mod ownership;
 pub mod plan;
+pub mod queue;
+pub mod reconcile;
 pub mod retry;
 pub mod store;
 pub mod verdict;
 pub mod view;
+pub mod watch;

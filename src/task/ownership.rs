@@ -20,7 +20,11 @@ pub enum Standing {
 }
 
 /// Judges `me`. `guard_seen`: the watch itself has shown our finalizer on it.
-pub fn standing<'a>(me: &View, guard_seen: bool, rivals: impl Iterator<Item = &'a View>) -> Standing {
+pub fn standing<'a>(
+    me: &View,
+    guard_seen: bool,
+    rivals: impl Iterator<Item = &'a View>,
+) -> Standing {
     let first = rivals
         .filter(|rival| rival.has_claim() || (!me.has_claim() && contends(rival)))
         .min_by_key(|rival| precedence(rival))
@@ -52,6 +56,10 @@ fn contends(view: &View) -> bool {
 
 /// Smaller comes first: a recorded claim, by its age; then the object's age; then its uid.
 fn precedence(view: &View) -> impl Ord + '_ {
-    let claimed = view.status.claim.as_ref().map(|claim| claim.at.as_ref().map(|at| at.0));
+    let claimed = view
+        .status
+        .claim
+        .as_ref()
+        .map(|claim| claim.at.as_ref().map(|at| at.0));
     (claimed.is_none(), claimed, view.created, view.uid.as_str())
 }

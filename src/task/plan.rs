@@ -83,7 +83,9 @@ fn while_alive(facts: Facts<'_>, memory: &Memory, now: Moment) -> Step {
     let handled = view.requested.clone();
     let claim = view.status.claim.clone();
     let verdict = match (&view.ids, &view.defect, facts.standing) {
-        (Err(defect), _, _) | (Ok(_), Some(defect), _) => verdict::invalid_spec(view, defect, claim),
+        (Err(defect), _, _) | (Ok(_), Some(defect), _) => {
+            verdict::invalid_spec(view, defect, claim)
+        }
         (Ok(_), None, _) if view.suspend => verdict::suspended(claim),
         (Ok(_), None, Standing::Holder) => verdict::armed(claim),
         (Ok(_), None, Standing::Entitled) => verdict::armed(Some(new_claim(now))),
@@ -98,14 +100,28 @@ fn while_deleting(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment)
     if view.policy == DeletionPolicy::Orphan {
         return Step::Release(Evidence::Orphaned);
     }
-    let declared = view.release.as_deref().map(str::trim).filter(|why| !why.is_empty());
-    let declared = declared.map(|why| Step::Release(Evidence::Declared { why: why.to_owned() }));
+    let declared = view
+        .release
+        .as_deref()
+        .map(str::trim)
+        .filter(|why| !why.is_empty());
+    let declared = declared.map(|why| {
+        Step::Release(Evidence::Declared {
+            why: why.to_owned(),
+        })
+    });
     let ids = match &view.ids {
         Ok(ids) => ids,
         Err(defect) => {
             return declared.unwrap_or_else(|| {
                 let verdict = verdict::invalid_spec(view, defect, view.status.claim.clone());
-                tell(view, verdict.handling(view.requested.clone()), memory, now, None)
+                tell(
+                    view,
+                    verdict.handling(view.requested.clone()),
+                    memory,
+                    now,
+                    None,
+                )
             });
         }
     };
@@ -127,14 +143,28 @@ fn while_deleting(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment)
 
 /// Goes on towards evidence: the next call when its time has come, and until then the truth in the status.
 fn pursue(view: &View, ids: &Ids, memory: &Memory, paces: &Paces, now: Moment) -> Step {
-    let (call, due) = memory.trail.next(&memory.waits, view.generation, paces, now);
+    let (call, due) = memory
+        .trail
+        .next(&memory.waits, view.generation, paces, now);
     let request = open_request(view, memory);
-    let buys_at = request.map(|_| memory.bought.as_ref().map_or(Duration::ZERO, |last| last.at + REQUEST_PACE));
+    let buys_at = request.map(|_| {
+        memory
+            .bought
+            .as_ref()
+            .map_or(Duration::ZERO, |last| last.at + REQUEST_PACE)
+    });
     if due <= now.mono || buys_at.is_some_and(|at| at <= now.mono) {
-        let bought = buys_at.filter(|at| *at <= now.mono).and(request).map(str::to_owned);
+        let bought = buys_at
+            .filter(|at| *at <= now.mono)
+            .and(request)
+            .map(str::to_owned);
         return Step::Call { call, bought };
     }
-    let handled = memory.bought.as_ref().map(|last| last.value.clone()).or_else(|| view.status.last_handled_reconcile_at.clone());
+    let handled = memory
+        .bought
+        .as_ref()
+        .map(|last| last.value.clone())
+        .or_else(|| view.status.last_handled_reconcile_at.clone());
     let verdict = verdict::pursuing(ids, &memory.trail, &memory.waits, view.status.claim.clone());
     let until = buys_at.map_or(due, |at| at.min(due));
     tell(view, verdict.handling(handled), memory, now, Some(until))
@@ -144,18 +174,29 @@ fn pursue(view: &View, ids: &Ids, memory: &Memory, paces: &Paces, now: Moment) -
 fn open_request<'a>(view: &'a View, memory: &Memory) -> Option<&'a str> {
     view.requested.as_deref().filter(|value| {
         Some(*value) != view.status.last_handled_reconcile_at.as_deref()
-            && memory.bought.as_ref().is_none_or(|last| last.value != *value)
+            && memory
+                .bought
+                .as_ref()
+                .is_none_or(|last| last.value != *value)
     })
 }
 
 /// Tells the verdict if the status does not say it yet, then rests.
-fn tell(view: &View, verdict: Verdict, memory: &Memory, now: Moment, until: Option<Duration>) -> Step {
+fn tell(
+    view: &View,
+    verdict: Verdict,
+    memory: &Memory,
+    now: Moment,
+    until: Option<Duration>,
+) -> Step {
     if verdict.is_told(view) {
         Step::Rest(until)
     } else if memory.writable_at <= now.mono {
         Step::Record(verdict)
     } else {
-        Step::Rest(Some(until.map_or(memory.writable_at, |until| until.min(memory.writable_at))))
+        Step::Rest(Some(
+            until.map_or(memory.writable_at, |until| until.min(memory.writable_at)),
+        ))
     }
 }
 

@@ -245,7 +245,10 @@ impl Waits {
 fn band(cause: Cause, attempts: u32, paces: &Paces) -> (Duration, Duration) {
     let doubling = |failures: u32| {
         let doublings = failures.saturating_sub(1).min(30);
-        let bound = paces.backoff_min.saturating_mul(1 << doublings).min(paces.backoff_max);
+        let bound = paces
+            .backoff_min
+            .saturating_mul(1 << doublings)
+            .min(paces.backoff_max);
         (Duration::ZERO, bound)
     };
     match cause.spacing() {
@@ -302,9 +305,16 @@ mod tests {
         for jitter in [0.0, 0.5, 0.999] {
             waits.fail(STOP, &trouble(DENIED), 1, &Paces::default(), at(0), jitter);
             let due = waits.due(STOP, 1);
-            assert!((Duration::from_mins(2)..=Duration::from_mins(5)).contains(&due), "{due:?}");
+            assert!(
+                (Duration::from_mins(2)..=Duration::from_mins(5)).contains(&due),
+                "{due:?}"
+            );
         }
-        assert!(waits.get(STOP).is_some_and(|wait| wait.schedule().ends_with("retrying every 120 to 300 s")));
+        assert!(
+            waits
+                .get(STOP)
+                .is_some_and(|wait| wait.schedule().ends_with("retrying every 120 to 300 s"))
+        );
     }
 
     #[test]
@@ -313,14 +323,24 @@ mod tests {
         for _ in 0..4 {
             waits.fail(STOP, &trouble(THROTTLED), 1, &Paces::default(), at(0), 1.0);
         }
-        waits.fail(STOP, &trouble(Cause::Answer(Class::ServiceUnavailable)), 1, &Paces::default(), at(0), 1.0);
+        waits.fail(
+            STOP,
+            &trouble(Cause::Answer(Class::ServiceUnavailable)),
+            1,
+            &Paces::default(),
+            at(0),
+            1.0,
+        );
         assert_eq!(waits.due(STOP, 1), Duration::from_secs(1));
     }
 
     #[test]
     fn the_services_own_delay_is_honoured() {
         let mut waits = Waits::default();
-        let asked = Trouble { retry_after: Some(Duration::from_secs(7)), ..trouble(THROTTLED) };
+        let asked = Trouble {
+            retry_after: Some(Duration::from_secs(7)),
+            ..trouble(THROTTLED)
+        };
         waits.fail(STOP, &asked, 1, &Paces::default(), at(0), 0.0);
         assert_eq!(waits.due(STOP, 1), Duration::from_secs(7));
     }
@@ -335,7 +355,14 @@ mod tests {
             (Class::CredentialsRejected, false),
         ] {
             let mut waits = Waits::default();
-            waits.fail(STOP, &trouble(Cause::Answer(class)), 1, &Paces::default(), at(0), 0.9);
+            waits.fail(
+                STOP,
+                &trouble(Cause::Answer(class)),
+                1,
+                &Paces::default(),
+                at(0),
+                0.9,
+            );
             assert!(waits.due(STOP, 1) > Duration::ZERO, "{class:?}");
             assert_eq!(waits.due(STOP, 2) == Duration::ZERO, ends, "{class:?}");
         }

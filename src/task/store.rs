@@ -59,14 +59,15 @@ impl Store {
 
     /// Takes the answer to a write or a GET of ours, unless the watch has shown something newer. An object that the watch has
     /// not shown, or does not show any more, stays unknown.
-    pub fn learned(&mut self, view: View) {
+    pub fn learned(&mut self, view: View) -> Changed {
         if let Some(entry) = self.entries.get(&view.key)
             && entry.view.uid == view.uid
             && entry.view.version() <= view.version()
         {
             let guard_seen = entry.guard_seen;
-            self.put(view, guard_seen);
+            return self.put(view, guard_seen);
         }
+        Changed::default()
     }
 
     fn put(&mut self, view: View, guard_seen: bool) -> Changed {
@@ -82,10 +83,15 @@ impl Store {
             .get(&key)
             .is_none_or(|old| ownership::changes_rivals(&old.view, &view));
         if let Some(address) = address(&view) {
-            self.by_address.entry(address).or_default().insert(key.clone());
+            self.by_address
+                .entry(address)
+                .or_default()
+                .insert(key.clone());
         }
         if rivalry_moved {
-            changed.look.extend(self.rivals(&view).map(|rival| rival.key.clone()));
+            changed
+                .look
+                .extend(self.rivals(&view).map(|rival| rival.key.clone()));
         }
         self.entries.insert(
             key.clone(),
@@ -103,7 +109,10 @@ impl Store {
         let Some(entry) = self.entries.remove(key) else {
             return Changed::default();
         };
-        let look = self.rivals(&entry.view).map(|rival| rival.key.clone()).collect();
+        let look = self
+            .rivals(&entry.view)
+            .map(|rival| rival.key.clone())
+            .collect();
         if let Some(address) = address(&entry.view)
             && let Some(keys) = self.by_address.get_mut(&address)
         {
@@ -119,7 +128,11 @@ impl Store {
     }
 
     /// After a complete list of the namespaces for which `in_scope` holds: forgets what the list did not show.
-    pub fn retain(&mut self, in_scope: impl Fn(&str) -> bool, shown: &HashSet<Key>) -> Vec<Changed> {
+    pub fn retain(
+        &mut self,
+        in_scope: impl Fn(&str) -> bool,
+        shown: &HashSet<Key>,
+    ) -> Vec<Changed> {
         let lost: Vec<Key> = self
             .entries
             .keys()
@@ -143,17 +156,11 @@ impl Store {
         self.entries.get(key).map(|entry| &entry.view)
     }
 
-    /// How many objects are in each phase.
-    #[must_use]
-    pub fn phases(&self) -> [(Phase, usize); Phase::ALL.len()] {
-        Phase::ALL.map(|phase| {
-            let count = self
-                .entries
-                .values()
-                .filter(|entry| entry.view.status.phase.unwrap_or(Phase::Pending) == phase)
-                .count();
-            (phase, count)
-        })
+    /// Every object's phase; one that was never told about is pending.
+    pub fn phases(&self) -> impl Iterator<Item = Phase> {
+        self.entries
+            .values()
+            .map(|entry| entry.view.status.phase.unwrap_or(Phase::Pending))
     }
 
     fn rivals<'a>(&'a self, view: &'a View) -> impl Iterator<Item = &'a View> {

@@ -59,13 +59,23 @@ impl Verdict {
             conditions
         };
         timeless(&wanted.conditions) == timeless(&told.conditions)
-            && MixedStreamTaskStatus { conditions: Vec::new(), ..wanted }
-                == MixedStreamTaskStatus { conditions: Vec::new(), ..told.clone() }
+            && MixedStreamTaskStatus {
+                conditions: Vec::new(),
+                ..wanted
+            } == MixedStreamTaskStatus {
+                conditions: Vec::new(),
+                ..told.clone()
+            }
     }
 
     /// The whole status that says it. What the verdict does not speak of is kept.
     #[must_use]
-    pub fn status(&self, view: &View, calls: &[CallRecord], now: Timestamp) -> MixedStreamTaskStatus {
+    pub fn status(
+        &self,
+        view: &View,
+        calls: &[CallRecord],
+        now: Timestamp,
+    ) -> MixedStreamTaskStatus {
         let told = &view.status;
         let condition = |type_: ConditionType, holds: bool| {
             let status = if holds { "True" } else { "False" };
@@ -79,25 +89,33 @@ impl Verdict {
                 reason: self.reason.as_str().to_owned(),
                 message: self.message.clone(),
                 observed_generation: Some(view.generation),
-                last_transition_time: unmoved
-                    .map_or_else(|| Time(whole_seconds(now)), |old| old.last_transition_time.clone()),
+                last_transition_time: unmoved.map_or_else(
+                    || Time(whole_seconds(now)),
+                    |old| old.last_transition_time.clone(),
+                ),
             }
         };
         let conditions = match self.reason.condition() {
             ConditionType::Ready => vec![condition(ConditionType::Ready, true)],
             other @ (ConditionType::Reconciling | ConditionType::Stalled) => {
-                vec![condition(ConditionType::Ready, false), condition(other, true)]
+                vec![
+                    condition(ConditionType::Ready, false),
+                    condition(other, true),
+                ]
             }
         };
         MixedStreamTaskStatus {
             observed_generation: Some(view.generation),
             conditions,
             phase: Some(self.phase),
-            task_id: view
-                .ids
-                .as_ref()
-                .map_or_else(|_| told.task_id.clone(), |ids| Some(ids.task.as_str().to_owned())),
-            last_handled_reconcile_at: self.handled.clone().or_else(|| told.last_handled_reconcile_at.clone()),
+            task_id: view.ids.as_ref().map_or_else(
+                |_| told.task_id.clone(),
+                |ids| Some(ids.task.as_str().to_owned()),
+            ),
+            last_handled_reconcile_at: self
+                .handled
+                .clone()
+                .or_else(|| told.last_handled_reconcile_at.clone()),
             claim: self.claim.clone(),
             calls: calls.to_vec(),
             ..told.clone()
@@ -108,14 +126,23 @@ impl Verdict {
 /// The API keeps times in whole seconds; anything finer would look like a change when it is read back.
 #[must_use]
 pub fn whole_seconds(time: Timestamp) -> Timestamp {
-    time.round(jiff::TimestampRound::new().smallest(Unit::Second).mode(jiff::RoundMode::Trunc))
-        .unwrap_or(time)
+    time.round(
+        jiff::TimestampRound::new()
+            .smallest(Unit::Second)
+            .mode(jiff::RoundMode::Trunc),
+    )
+    .unwrap_or(time)
 }
 
 /// Nothing to do until deletion.
 #[must_use]
 pub fn armed(claim: Option<Claim>) -> Verdict {
-    Verdict::new(Phase::Armed, Reason::Armed, "The task will be stopped when this object is deleted.", claim)
+    Verdict::new(
+        Phase::Armed,
+        Reason::Armed,
+        "The task will be stopped when this object is deleted.",
+        claim,
+    )
 }
 
 /// Hands off.
@@ -152,7 +179,10 @@ pub fn task_id_in_use(by: Option<&str>, claim: Option<Claim>) -> Verdict {
 pub fn invalid_spec(view: &View, defect: &str, claim: Option<Claim>) -> Verdict {
     let (phase, advice) = match (&view.ids, view.is_deleting()) {
         (Ok(_), _) => (Phase::Failed, "Its deletion still stops the task."),
-        (Err(_), false) => (Phase::Failed, "Without both ids its task cannot be stopped."),
+        (Err(_), false) => (
+            Phase::Failed,
+            "Without both ids its task cannot be stopped.",
+        ),
         (Err(_), true) => (
             Phase::Stopping,
             "Without both ids its task cannot be stopped: stop the task by hand, then set the annotation \
@@ -170,7 +200,12 @@ pub fn invalid_spec(view: &View, defect: &str, claim: Option<Claim>) -> Verdict 
 /// The deletion goes on.
 #[must_use]
 pub fn stopping(claim: Option<Claim>) -> Verdict {
-    Verdict::new(Phase::Stopping, Reason::Stopping, "The task is being stopped.", claim)
+    Verdict::new(
+        Phase::Stopping,
+        Reason::Stopping,
+        "The task is being stopped.",
+        claim,
+    )
 }
 
 /// The deletion waits: for what, since when, and what helps.
@@ -203,7 +238,9 @@ fn still_listed(ids: &Ids, trail: &Trail, waits: &Waits) -> (Reason, String) {
     let readings = waits.get(Action::DescribeChannelUsers);
     let channel = match (readings, trail.channel_is_empty()) {
         (Some(wait), _) => format!("its channel cannot be read ({})", fault(wait)),
-        (None, true) => "nobody is in its channel, which will be proof once that has lasted".to_owned(),
+        (None, true) => {
+            "nobody is in its channel, which will be proof once that has lasted".to_owned()
+        }
         (None, false) => "its channel is not empty".to_owned(),
     };
     let text = format!(
@@ -211,7 +248,10 @@ fn still_listed(ids: &Ids, trail: &Trail, waits: &Waits) -> (Reason, String) {
          It may still run: check it in the service's console.",
         ids.task.as_str()
     );
-    (Reason::StopUnconfirmed, with_schedule(&text, waits.get(Action::StopLiveMpuTask)))
+    (
+        Reason::StopUnconfirmed,
+        with_schedule(&text, waits.get(Action::StopLiveMpuTask)),
+    )
 }
 
 /// One action fails and is retried.
@@ -219,7 +259,12 @@ fn failing(action: Action, so: &str, waits: &Waits) -> (Reason, String) {
     let Some(wait) = waits.get(action) else {
         return (Reason::Stopping, "The task is being stopped.".to_owned());
     };
-    let text = format!("{} {}: {} {so}", action.name(), fault(wait), advice(wait.cause));
+    let text = format!(
+        "{} {}: {} {so}",
+        action.name(),
+        fault(wait),
+        advice(wait.cause)
+    );
     (reason(wait.cause), with_schedule(&text, Some(wait)))
 }
 
@@ -259,20 +304,33 @@ fn advice(cause: Cause) -> &'static str {
     match cause {
         Cause::Unconfirmed => "It is tried again.",
         Cause::Answer(class) => match class {
-            Class::NotFoundLike | Class::InternalError | Class::ServiceUnavailable | Class::NonceUsed => "It is tried again.",
-            Class::Throttled => "The account's quota is used up, by this operator or by others; it is tried again.",
-            Class::AppIdRejected => "Check spec.appId, and that the credentials are of the account that owns it.",
+            Class::NotFoundLike
+            | Class::InternalError
+            | Class::ServiceUnavailable
+            | Class::NonceUsed => "It is tried again.",
+            Class::Throttled => {
+                "The account's quota is used up, by this operator or by others; it is tried again."
+            }
+            Class::AppIdRejected => {
+                "Check spec.appId, and that the credentials are of the account that owns it."
+            }
             Class::RequestRejected => "The service does not take this request as it is.",
             Class::AccessDenied => "Grant this action to the operator's credentials.",
-            Class::ServiceNotEnabled => "Enable ApsaraVideo Live for the account, or settle what suspended it.",
-            Class::CredentialsMissing => "Give the operator credentials (ALIBABA_CLOUD_ACCESS_KEY_ID and _SECRET) and restart it.",
+            Class::ServiceNotEnabled => {
+                "Enable ApsaraVideo Live for the account, or settle what suspended it."
+            }
+            Class::CredentialsMissing => {
+                "Give the operator credentials (ALIBABA_CLOUD_ACCESS_KEY_ID and _SECRET) and restart it."
+            }
             Class::CredentialsRejected => "Give the operator valid credentials and restart it.",
             Class::ClockSkew => "Check the clock of the operator's node.",
         },
     }
 }
 
-fn reason(cause: Cause) -> Reason {
+/// The reason that a cause is told as.
+#[must_use]
+pub fn reason(cause: Cause) -> Reason {
     match cause {
         Cause::Unconfirmed => Reason::StopUnconfirmed,
         Cause::Answer(class) => match class {

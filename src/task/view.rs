@@ -74,19 +74,20 @@ impl View {
         let meta = &object.metadata;
         let spec = object.data.get("spec").unwrap_or(&Value::Null);
         let status = object.data.get("status").unwrap_or(&Value::Null);
-        let (policy, suspend, defect) = match serde_json::from_value::<MixedStreamTaskSpec>(spec.clone()) {
-            Ok(spec) => (
-                spec.deletion_policy.unwrap_or_default(),
-                spec.suspend.unwrap_or(false),
-                None,
-            ),
-            Err(error) => (
-                lenient(spec, "deletionPolicy").unwrap_or_default(),
-                lenient(spec, "suspend").unwrap_or(false),
-                Some(error.to_string()),
-            ),
-        };
-        let annotation = |name: &str| meta.annotations.get(name).cloned();
+        let (policy, suspend, defect) =
+            match serde_json::from_value::<MixedStreamTaskSpec>(spec.clone()) {
+                Ok(spec) => (
+                    spec.deletion_policy.unwrap_or_default(),
+                    spec.suspend.unwrap_or(false),
+                    None,
+                ),
+                Err(error) => (
+                    lenient(spec, "deletionPolicy").unwrap_or_default(),
+                    lenient(spec, "suspend").unwrap_or(false),
+                    Some(error.to_string()),
+                ),
+            };
+        let annotation = |name: &str| meta.annotations.as_ref()?.get(name).cloned();
         Some(Self {
             key: Key {
                 namespace: meta.namespace.clone()?,
@@ -97,7 +98,7 @@ impl View {
             generation: meta.generation.unwrap_or_default(),
             created: meta.creation_timestamp.as_ref()?.0,
             deleted: meta.deletion_timestamp.as_ref().map(|time| time.0),
-            finalizers: meta.finalizers.clone(),
+            finalizers: meta.finalizers.clone().unwrap_or_default(),
             ids: read_ids(spec),
             defect,
             policy,
@@ -152,9 +153,10 @@ fn read_ids(spec: &Value) -> Result<Ids, String> {
 /// The status, or what can be saved of it: a claim must not be lost because some other field cannot be read.
 fn read_status(status: &Value) -> MixedStreamTaskStatus {
     serde_json::from_value(status.clone()).unwrap_or_else(|_| MixedStreamTaskStatus {
-        claim: status.get("claim").filter(|claim| !claim.is_null()).map(|claim| {
-            serde_json::from_value(claim.clone()).unwrap_or_default()
-        }),
+        claim: status
+            .get("claim")
+            .filter(|claim| !claim.is_null())
+            .map(|claim| serde_json::from_value(claim.clone()).unwrap_or_default()),
         intent: lenient(status, "intent"),
         ..MixedStreamTaskStatus::default()
     })

@@ -1,0 +1,115 @@
+//! Wiring, and the order of shutdown.
+
+use crate::{
+    admin::{self, Admin},
+    cli::Settings,
+    events::Events,
+    health::Health,
+    live::{Account, Client, ClientConfig, Limiter},
+    metrics::Metrics,
+    task::{cluster::Cluster, controller, reconcile::Shared, retry::Paces},
+};
+use anyhow::{Context, anyhow};
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+/// The account of the operator's own credentials; its number is not known.
+const OWN_ACCOUNT: &str = "own";
+
+/// Runs the operator until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start: one sentence that says what to do.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let draining = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+
+    if settings.credentials.is_none() {
+        tracing::warn!(
+            "no credentials: objects are accepted and guarded, but no task can be stopped; set ALIBABA_CLOUD_ACCESS_KEY_ID and \
+             ALIBABA_CLOUD_ACCESS_KEY_SECRET"
+        );
+    }
+    let listener = TcpListener::bind(settings.listen).await.with_context(|| {
+        format!(
+            "--listen: cannot serve on {}; choose another port",
+            settings.listen
+        )
+    })?;
+    let kubernetes = kubernetes(&settings.paces).await?;
+    let config = ClientConfig {
+        endpoint: settings.endpoint.clone(),
+        call_deadline: settings.paces.call_deadline,
+    };
+    let live = Client::new(config, settings.credentials)?;
+
+    let metrics = Arc::new(Metrics::default());
+    let health = Arc::new(Health::new(started, settings.paces.call_deadline));
+    let shared = Arc::new(Shared {
+        store: Mutex::default(),
+        cluster: Cluster::new(kubernetes.clone(), settings.paces.call_deadline),
+        live,
+        limiter: Limiter::new(started, settings.paces.call_deadline),
+        account: Account::new(OWN_ACCOUNT),
+        paces: settings.paces,
+        metrics: metrics.clone(),
+        events: Events::start(kubernetes, metrics.clone(), settings.paces.call_deadline),
+        started,
+        draining: draining.clone(),
+    });
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        endpoint = settings.endpoint.as_str(),
+        listen = %listener.local_addr().unwrap_or(settings.listen),
+        "started"
+    );
+
+    let ended = CancellationToken::new();
+    let admin = Admin {
+        health: health.clone(),
+        metrics,
+        shared: shared.clone(),
+    };
+    let probes = tokio::spawn(admin::serve(listener, admin, ended.clone()));
+    let mut controller = tokio::spawn(controller::run(shared, health, settings.scope));
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        early = &mut controller => {
+            return Err(anyhow!("the controller ended by itself ({early:?}); this is a defect, please report it"));
+        }
+    };
+    tracing::info!("{name}: taking no more work");
+    draining.cancel();
+    controller
+        .await
+        .context("the controller failed while it finished")?;
+    // The probes answer until the last call is over.
+    ended.cancel();
+    if let Ok(Err(error)) = probes.await {
+        tracing::warn!("the port for probes and metrics failed: {error}");
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// A client that tries each call once and never waits for ever.
+async fn kubernetes(paces: &Paces) -> anyhow::Result<kube::Client> {
+    let mut config = kube::Config::infer().await.context(
+        "no cluster: there is no usable kubeconfig (KUBECONFIG or ~/.kube/config), and this does not run inside a cluster",
+    )?;
+    // Our own spacing decides about every retry.
+    config.default_retry = false;
+    config.connect_timeout = Some(paces.call_deadline);
+    config.read_timeout = Some(paces.watch_silence.max(paces.call_deadline));
+    kube::Client::try_from(config).context("the kubeconfig cannot be used")
+}

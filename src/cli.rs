@@ -1,0 +1,321 @@
+//! The command line: every flag with its environment variable, turned into plain values.
+
+use crate::{
+    live::{Credentials, Endpoint},
+    task::{retry::Paces, watch::Scope},
+    telemetry::LogFormat,
+};
+use clap::{Args, Parser, Subcommand};
+use std::{net::SocketAddr, time::Duration};
+
+/// Starts, watches and provably stops mixed-stream relay tasks of ApsaraVideo Live.
+#[derive(Debug, Parser)]
+#[command(name = "mixed-stream-operator", version)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator against the cluster of the kubeconfig (KUBECONFIG, ~/.kube/config, or the cluster that it runs in)
+    ///
+    /// Credentials come from the environment: `ALIBABA_CLOUD_ACCESS_KEY_ID`, `ALIBABA_CLOUD_ACCESS_KEY_SECRET` and, for temporary ones,
+    /// `ALIBABA_CLOUD_SECURITY_TOKEN`.
+    Run(Box<RunFlags>),
+    /// Print the `CustomResourceDefinition`
+    Crd,
+}
+
+/// The flags of `run`. Durations are written like 500ms, 10s or 2m.
+#[derive(Debug, Args)]
+pub struct RunFlags {
+    /// Where the Live API is
+    #[arg(
+        long,
+        env = "MSO_LIVE_ENDPOINT",
+        default_value = "https://live.aliyuncs.com"
+    )]
+    live_endpoint: String,
+
+    /// Allow an http:// endpoint; for a simulator on the same machine only, since requests are then readable on the way
+    #[arg(long, env = "MSO_ALLOW_HTTP")]
+    allow_http: bool,
+
+    /// The namespaces to watch, separated by commas; all where empty
+    #[arg(long, env = "MSO_NAMESPACES", value_delimiter = ',')]
+    namespaces: Vec<String>,
+
+    /// Where /livez, /readyz and /metrics are served
+    #[arg(long, env = "MSO_LISTEN", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+
+    /// The form of the logs; text on a terminal, json elsewhere, where not given
+    #[arg(long, env = "MSO_LOG_FORMAT", value_enum)]
+    log_format: Option<LogFormat>,
+
+    /// What is logged, for example info or mixed_stream_operator=debug
+    #[arg(long, env = "MSO_LOG_FILTER", default_value = "info")]
+    log_filter: String,
+
+    /// The longest that one call may take, to the service or to the API server; at least 100ms
+    #[arg(long, env = "MSO_CALL_DEADLINE", default_value = "10s", value_parser = at_least::<100>)]
+    call_deadline: Duration,
+
+    /// The first wait after a failure that may pass by itself (throttling, server errors); it doubles; at least 100ms
+    #[arg(long, env = "MSO_BACKOFF_MIN", default_value = "1s", value_parser = at_least::<100>)]
+    backoff_min: Duration,
+
+    /// Where that doubling ends; at least 100ms
+    #[arg(long, env = "MSO_BACKOFF_MAX", default_value = "60s", value_parser = at_least::<100>)]
+    backoff_max: Duration,
+
+    /// The shortest wait after a refusal (denied, bad credentials, rejected); at least 100ms
+    #[arg(long, env = "MSO_SLOW_BACKOFF_MIN", default_value = "2m", value_parser = at_least::<100>)]
+    slow_backoff_min: Duration,
+
+    /// The longest wait after a refusal; at least 100ms
+    #[arg(long, env = "MSO_SLOW_BACKOFF_MAX", default_value = "5m", value_parser = at_least::<100>)]
+    slow_backoff_max: Duration,
+
+    /// Between two readings of a channel; at least 500ms. Where readings are to prove that a channel stays empty, 10s at most are used
+    #[arg(long, env = "MSO_CHANNEL_POLL", default_value = "10s", value_parser = at_least::<500>)]
+    channel_poll: Duration,
+
+    /// How much longer than the service needs a channel must have been empty before a task is taken for stopped; at least 1s
+    #[arg(long, env = "MSO_IDLE_MARGIN", default_value = "30s", value_parser = at_least::<1000>)]
+    idle_margin: Duration,
+
+    /// A watch of the API server that is silent for longer is dead and begun anew; at least 1s
+    #[arg(long, env = "MSO_WATCH_SILENCE", default_value = "75s", value_parser = at_least::<1000>)]
+    watch_silence: Duration,
+}
+
+/// Plain values for `run`.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where the Live API is.
+    pub endpoint: Endpoint,
+    /// The operator's own credentials, if it has any.
+    pub credentials: Option<Credentials>,
+    /// The namespaces to watch.
+    pub scope: Scope,
+    /// Where probes and metrics are served.
+    pub listen: SocketAddr,
+    /// The form of the logs.
+    pub log_format: LogFormat,
+    /// What is logged.
+    pub log_filter: String,
+    /// Every pace.
+    pub paces: Paces,
+}
+
+impl RunFlags {
+    /// Checks the flags and reads the credentials through `environment`.
+    ///
+    /// # Errors
+    /// One sentence that names the flag or the variable and says what to do.
+    pub fn settings(
+        self,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Settings, String> {
+        let paces = Paces {
+            call_deadline: self.call_deadline,
+            backoff_min: self.backoff_min,
+            backoff_max: self.backoff_max,
+            slow_backoff_min: self.slow_backoff_min,
+            slow_backoff_max: self.slow_backoff_max,
+            channel_poll: self.channel_poll,
+            idle_margin: self.idle_margin,
+            watch_silence: self.watch_silence,
+        };
+        in_order(
+            "--backoff-min",
+            paces.backoff_min,
+            "--backoff-max",
+            paces.backoff_max,
+        )?;
+        in_order(
+            "--slow-backoff-min",
+            paces.slow_backoff_min,
+            "--slow-backoff-max",
+            paces.slow_backoff_max,
+        )?;
+        let mut namespaces: Vec<String> = self
+            .namespaces
+            .into_iter()
+            .filter(|name| !name.is_empty())
+            .collect();
+        namespaces.sort();
+        namespaces.dedup();
+        if let Some(bad) = namespaces.iter().find(|name| !is_namespace(name)) {
+            return Err(format!(
+                "--namespaces: {bad:?} cannot be the name of a namespace; give names separated by commas"
+            ));
+        }
+        Ok(Settings {
+            endpoint: Endpoint::parse(&self.live_endpoint, self.allow_http)
+                .map_err(|error| format!("--live-endpoint: {error}"))?,
+            credentials: Credentials::from_environment(environment)
+                .map_err(|error| error.to_string())?,
+            scope: if namespaces.is_empty() {
+                Scope::All
+            } else {
+                Scope::Namespaces(namespaces)
+            },
+            listen: self.listen,
+            log_format: self.log_format.unwrap_or_else(LogFormat::fitting),
+            log_filter: self.log_filter,
+            paces,
+        })
+    }
+}
+
+fn in_order(low_name: &str, low: Duration, high_name: &str, high: Duration) -> Result<(), String> {
+    if low > high {
+        return Err(format!(
+            "{low_name} ({low:?}) is longer than {high_name} ({high:?}); make it the shorter one"
+        ));
+    }
+    Ok(())
+}
+
+fn is_namespace(name: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() <= 63
+        && name.chars().all(|c| is_word(c) || c == '-')
+        && name.starts_with(is_word)
+        && name.ends_with(is_word)
+}
+
+/// Parses a duration of at least so many milliseconds.
+fn at_least<const MILLISECONDS: u64>(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    let bound = Duration::from_millis(MILLISECONDS);
+    if duration < bound {
+        return Err(format!(
+            "it is shorter than the least that is allowed, {bound:?}"
+        ));
+    }
+    Ok(duration)
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let unclear = || format!("{text:?} is not a duration; write it like 500ms, 10s, 2m or 1h");
+    let unit_at = text
+        .find(|c: char| !c.is_ascii_digit())
+        .ok_or_else(unclear)?;
+    let (number, unit) = text.split_at(unit_at);
+    let number: u64 = number.parse().map_err(|_| unclear())?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(unclear()),
+    };
+    // A year is longer than any pace; far longer ones would overflow the clock.
+    let duration = number
+        .checked_mul(milliseconds)
+        .map(Duration::from_millis)
+        .ok_or_else(unclear)?;
+    if duration > Duration::from_hours(24 * 365) {
+        return Err(format!("{text} is more than a year"));
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        reason = "a test stops at the first surprise"
+    )]
+
+    use super::*;
+    use clap::CommandFactory;
+
+    fn settings(flags: &[&str], environment: &[(&str, &str)]) -> Result<Settings, String> {
+        let line = ["mixed-stream-operator", "run"].iter().chain(flags);
+        let line = CommandLine::try_parse_from(line).map_err(|error| error.to_string())?;
+        let Command::Run(flags) = line.command else {
+            panic!("not run")
+        };
+        let lookup = |name: &str| {
+            let found = environment.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        flags.settings(lookup)
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_its_environment_variable() {
+        let command = CommandLine::command();
+        let run = command.find_subcommand("run").unwrap();
+        for flag in run.get_arguments().filter(|flag| flag.get_id() != "help") {
+            let name = format!(
+                "MSO_{}",
+                flag.get_long().unwrap().to_uppercase().replace('-', "_")
+            );
+            assert_eq!(flag.get_env().unwrap(), name.as_str());
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_the_documented_ones() {
+        let settings = settings(&[], &[]).unwrap();
+        assert_eq!(settings.paces, Paces::default());
+        assert_eq!(settings.scope, Scope::All);
+        assert!(settings.credentials.is_none());
+    }
+
+    #[test]
+    fn bad_flags_are_answered_with_what_to_do() {
+        for (flags, words) in [
+            (&["--call-deadline", "99ms"][..], "--call-deadline"),
+            (&["--call-deadline", "99ms"], "100ms"),
+            (&["--channel-poll", "499ms"], "500ms"),
+            (&["--idle-margin", "999ms"], "1s"),
+            (&["--backoff-min", "10"], "500ms, 10s, 2m"),
+            (&["--backoff-min", "-1s"], "--backoff-min"),
+            (&["--backoff-min", "2m"], "--backoff-max"),
+            (&["--slow-backoff-max", "1s"], "--slow-backoff-min"),
+            (&["--backoff-max", "99999999999999999h"], "500ms, 10s"),
+            (&["--namespaces", "Team_A"], "--namespaces"),
+            (&["--listen", "here"], "--listen"),
+            (&["--log-format", "xml"], "json"),
+            (
+                &["--live-endpoint", "http://live.example.com"],
+                "--allow-http",
+            ),
+            (&["--live-endpoint", "live.example.com"], "--live-endpoint"),
+            (&["--unknown"], "--unknown"),
+        ] {
+            let error = settings(flags, &[]).unwrap_err();
+            assert!(error.contains(words), "{flags:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn namespaces_are_a_set() {
+        let settings = settings(&["--namespaces", "b,a,,b"], &[]).unwrap();
+        assert_eq!(
+            settings.scope,
+            Scope::Namespaces(vec!["a".to_owned(), "b".to_owned()])
+        );
+    }
+
+    #[test]
+    fn half_given_credentials_are_an_error_that_names_what_is_missing() {
+        let error = settings(&[], &[("ALIBABA_CLOUD_ACCESS_KEY_ID", "id")]).unwrap_err();
+        assert!(error.contains("ALIBABA_CLOUD_ACCESS_KEY_SECRET"), "{error}");
+    }
+}

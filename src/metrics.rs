@@ -1,0 +1,370 @@
+//! What the operator counts, in Prometheus form. Labels are closed sets: no object's name, no error's text.
+
+use crate::{
+    api::Phase,
+    live::{Action, Class, Delivery},
+    task::evidence::Evidence,
+};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+use std::{sync::Mutex, time::Duration};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    action: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ActionLabel {
+    action: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RetryLabels {
+    action: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EvidenceLabel {
+    evidence: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PhaseLabel {
+    phase: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WriteLabels {
+    write: ApiWrite,
+    result: WriteResult,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabel {
+    result: EventResult,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabel {
+    state: QueueState,
+}
+
+/// A write to the API server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum ApiWrite {
+    /// Our finalizer stored.
+    Guard,
+    /// The status.
+    Status,
+    /// Our finalizer removed.
+    Release,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum WriteResult {
+    /// Stored.
+    Done,
+    /// The object was gone.
+    Gone,
+    /// The object had changed.
+    Changed,
+    /// Refused or not answered.
+    Failed,
+}
+
+/// How a reconcile ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Outcome {
+    /// Nothing to do until something changes.
+    Settled,
+    /// It waits for a moment.
+    Waiting,
+    /// It waits for its turn to call the service.
+    Queued,
+    /// Our finalizer was removed, or the object is gone.
+    Released,
+    /// A write to the API server failed.
+    Failed,
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum EventResult {
+    /// Stored.
+    Sent,
+    /// Refused or not answered.
+    Failed,
+    /// The queue was full.
+    Dropped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+enum QueueState {
+    Waiting,
+    Running,
+}
+
+/// Every metric.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    reconciles: Family<OutcomeLabel, Counter>,
+    reconcile_duration: Histogram,
+    calls: Family<CallLabels, Counter>,
+    call_duration: Family<ActionLabel, Histogram>,
+    limiter_wait: Family<ActionLabel, Histogram>,
+    retry_wait: Family<RetryLabels, Histogram>,
+    retrying: Family<RetryLabels, Gauge>,
+    releases: Family<EvidenceLabel, Counter>,
+    release_duration: Histogram,
+    writes: Family<WriteLabels, Counter>,
+    events: Family<EventLabel, Counter>,
+    tasks: Family<PhaseLabel, Gauge>,
+    queue: Family<QueueLabel, Gauge>,
+    /// A scrape sets gauges and then writes; two scrapes must not mix.
+    scraping: Mutex<()>,
+}
+
+fn latency() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 15))
+}
+
+fn long_wait() -> Histogram {
+    Histogram::new(exponential_buckets(0.01, 2.0, 16))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("mixed_stream"),
+            reconciles: Family::default(),
+            reconcile_duration: latency(),
+            calls: Family::default(),
+            call_duration: Family::new_with_constructor(latency),
+            limiter_wait: Family::new_with_constructor(latency),
+            retry_wait: Family::new_with_constructor(long_wait),
+            retrying: Family::default(),
+            releases: Family::default(),
+            release_duration: long_wait(),
+            writes: Family::default(),
+            events: Family::default(),
+            tasks: Family::default(),
+            queue: Family::default(),
+            scraping: Mutex::new(()),
+        };
+        metrics.register();
+        for kind in Evidence::KINDS {
+            drop(
+                metrics
+                    .releases
+                    .get_or_create(&EvidenceLabel { evidence: kind }),
+            );
+        }
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "reconciles",
+            "Reconciles, by how they ended",
+            self.reconciles.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile_duration",
+            "How long a reconcile took",
+            Unit::Seconds,
+            self.reconcile_duration.clone(),
+        );
+        registry.register(
+            "live_calls",
+            "Calls to the Live API, by action and what the answer means",
+            self.calls.clone(),
+        );
+        registry.register_with_unit(
+            "live_call_duration",
+            "From sending a call to its answer",
+            Unit::Seconds,
+            self.call_duration.clone(),
+        );
+        registry.register_with_unit(
+            "limiter_wait",
+            "How long a call waited for its turn within the account's quota",
+            Unit::Seconds,
+            self.limiter_wait.clone(),
+        );
+        registry.register_with_unit(
+            "retry_wait",
+            "The waits chosen after failed calls, by action and reason",
+            Unit::Seconds,
+            self.retry_wait.clone(),
+        );
+        registry.register(
+            "retrying",
+            "Objects that wait to try an action again, by action and reason",
+            self.retrying.clone(),
+        );
+        registry.register(
+            "releases",
+            "Finalizers removed, by the evidence for it",
+            self.releases.clone(),
+        );
+        registry.register_with_unit(
+            "release_duration",
+            "From the deletion of an object to the removal of its finalizer",
+            Unit::Seconds,
+            self.release_duration.clone(),
+        );
+        registry.register(
+            "api_writes",
+            "Writes to the API server, events apart",
+            self.writes.clone(),
+        );
+        registry.register(
+            "events",
+            "Kubernetes events, by what became of them",
+            self.events.clone(),
+        );
+        registry.register("tasks", "Objects, by phase", self.tasks.clone());
+        registry.register(
+            "queue_depth",
+            "Objects that wait to be reconciled or are being reconciled",
+            self.queue.clone(),
+        );
+    }
+
+    /// A reconcile ended.
+    pub fn reconciled(&self, outcome: Outcome, took: Duration) {
+        self.reconciles
+            .get_or_create(&OutcomeLabel { outcome })
+            .inc();
+        self.reconcile_duration.observe(took.as_secs_f64());
+    }
+
+    /// A call was answered or given up.
+    pub fn called(&self, action: Action, failure: Option<(Class, Delivery)>, took: Duration) {
+        let result = failure.map_or("accepted", |(class, _)| class.label());
+        self.calls
+            .get_or_create(&CallLabels {
+                action: action.label(),
+                result,
+            })
+            .inc();
+        if failure.is_none_or(|(_, delivery)| delivery != Delivery::NeverSent) {
+            self.call_duration
+                .get_or_create(&ActionLabel {
+                    action: action.label(),
+                })
+                .observe(took.as_secs_f64());
+        }
+    }
+
+    /// A call got its turn.
+    pub fn got_turn(&self, action: Action, waited: Duration) {
+        self.limiter_wait
+            .get_or_create(&ActionLabel {
+                action: action.label(),
+            })
+            .observe(waited.as_secs_f64());
+    }
+
+    /// A wait was chosen.
+    pub fn will_retry(&self, action: Action, reason: &'static str, wait: Duration) {
+        self.retry_wait
+            .get_or_create(&RetryLabels {
+                action: action.label(),
+                reason,
+            })
+            .observe(wait.as_secs_f64());
+    }
+
+    /// An object began to wait for an action (+1), or does not any more (-1).
+    pub fn retrying(&self, action: Action, reason: &'static str, by: i64) {
+        self.retrying
+            .get_or_create(&RetryLabels {
+                action: action.label(),
+                reason,
+            })
+            .inc_by(by);
+    }
+
+    /// A finalizer was removed, so long after the deletion was asked for.
+    pub fn released(&self, evidence: &Evidence, took: Duration) {
+        self.releases
+            .get_or_create(&EvidenceLabel {
+                evidence: evidence.kind(),
+            })
+            .inc();
+        self.release_duration.observe(took.as_secs_f64());
+    }
+
+    /// A write to the API server ended.
+    pub fn wrote(&self, write: ApiWrite, result: WriteResult) {
+        self.writes
+            .get_or_create(&WriteLabels { write, result })
+            .inc();
+    }
+
+    /// An event was stored, refused or dropped.
+    pub fn event(&self, result: EventResult) {
+        self.events.get_or_create(&EventLabel { result }).inc();
+    }
+
+    /// How many objects wait for a reconcile, and how many run.
+    pub fn queued(&self, waiting: usize, running: usize) {
+        for (state, count) in [
+            (QueueState::Waiting, waiting),
+            (QueueState::Running, running),
+        ] {
+            self.queue
+                .get_or_create(&QueueLabel { state })
+                .set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Everything in OpenMetrics text form; `phases` has one entry per object.
+    ///
+    /// # Errors
+    /// When the text cannot be written.
+    pub fn text(&self, phases: impl Iterator<Item = Phase>) -> Result<String, std::fmt::Error> {
+        let _alone = self
+            .scraping
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut counts = Phase::ALL.map(|phase| (phase, 0_i64));
+        for phase in phases {
+            for (counted, count) in &mut counts {
+                *count += i64::from(*counted == phase);
+            }
+        }
+        for (phase, count) in counts {
+            self.tasks
+                .get_or_create(&PhaseLabel {
+                    phase: phase.as_str(),
+                })
+                .set(count);
+        }
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

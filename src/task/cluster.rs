@@ -1,0 +1,216 @@
+//! The writes to the cluster, each fenced by uid, each within a deadline.
+
+use super::view::{Key, View};
+use crate::api::{self, MixedStreamTask, MixedStreamTaskStatus};
+use json_patch::{
+    AddOperation, Patch as JsonPatch, PatchOperation, RemoveOperation, TestOperation,
+    jsonptr::PointerBuf,
+};
+use kube::{
+    Api, Client, Resource,
+    api::{ApiResource, Patch, PatchParams},
+    core::DynamicObject,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Why a write did not happen, or is not known to have happened.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The object is gone.
+    #[error("the object is gone")]
+    Gone,
+    /// The object is not as the write expects: read it again.
+    #[error("the object has changed meanwhile ({0})")]
+    Changed(String),
+    /// The API server refuses or does not answer.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Reads and writes objects of one kind.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    resource: ApiResource,
+    deadline: Duration,
+}
+
+impl Cluster {
+    /// `deadline` bounds each call.
+    #[must_use]
+    pub fn new(client: Client, deadline: Duration) -> Self {
+        Self {
+            client,
+            resource: ApiResource::erase::<MixedStreamTask>(&()),
+            deadline,
+        }
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The objects of one namespace, or of all.
+    #[must_use]
+    pub fn api(&self, namespace: Option<&str>) -> Api<DynamicObject> {
+        match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &self.resource),
+            None => Api::all_with(self.client.clone(), &self.resource),
+        }
+    }
+
+    /// A reference for events.
+    #[must_use]
+    pub fn reference(view: &View) -> k8s_openapi::api::core::v1::ObjectReference {
+        k8s_openapi::api::core::v1::ObjectReference {
+            api_version: Some(MixedStreamTask::api_version(&()).into_owned()),
+            kind: Some(MixedStreamTask::kind(&()).into_owned()),
+            namespace: Some(view.key.namespace.clone()),
+            name: Some(view.key.name.clone()),
+            uid: Some(view.uid.clone()),
+            resource_version: Some(view.resource_version.clone()),
+            ..Default::default()
+        }
+    }
+
+    /// Stores our finalizer.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn guard(&self, view: &View) -> Result<View, WriteError> {
+        let mut operations = vec![test_uid(view)];
+        if view.finalizers.is_empty() {
+            // The list is not there, so that nothing but the version can tell that nobody has added one meanwhile.
+            operations.push(test_version(view));
+            operations.push(add(["metadata", "finalizers"], json!([api::FINALIZER])));
+        } else {
+            operations.push(add(["metadata", "finalizers", "-"], json!(api::FINALIZER)));
+        }
+        self.patch(&view.key, operations, None).await
+    }
+
+    /// Replaces the status.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn record(
+        &self,
+        view: &View,
+        status: &MixedStreamTaskStatus,
+    ) -> Result<View, WriteError> {
+        let status =
+            serde_json::to_value(status).map_err(|error| WriteError::Failed(error.to_string()))?;
+        let operations = vec![test_uid(view), test_version(view), add(["status"], status)];
+        self.patch(&view.key, operations, Some("status")).await
+    }
+
+    /// Removes our finalizer. `exact`: only if nothing at all has changed since the view.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn release(&self, view: &View, exact: bool) -> Result<View, WriteError> {
+        let Some(index) = view
+            .finalizers
+            .iter()
+            .position(|name| name == api::FINALIZER)
+        else {
+            return Err(WriteError::Changed("our finalizer is not there".to_owned()));
+        };
+        let index = index.to_string();
+        let place = ["metadata", "finalizers", index.as_str()];
+        let mut operations = vec![test_uid(view)];
+        if exact {
+            operations.push(test_version(view));
+        }
+        operations.push(test(place, json!(api::FINALIZER)));
+        operations.push(PatchOperation::Remove(RemoveOperation {
+            path: PointerBuf::from_tokens(place),
+        }));
+        self.patch(&view.key, operations, None).await
+    }
+
+    /// Reads the object as it is stored now.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn read(&self, key: &Key) -> Result<View, WriteError> {
+        let api = self.api(Some(&key.namespace));
+        self.bounded(api.get(&key.name)).await
+    }
+
+    async fn patch(
+        &self,
+        key: &Key,
+        operations: Vec<PatchOperation>,
+        subresource: Option<&str>,
+    ) -> Result<View, WriteError> {
+        let api = self.api(Some(&key.namespace));
+        let params = PatchParams::default();
+        let patch = Patch::Json::<()>(JsonPatch(operations));
+        match subresource {
+            Some(name) => {
+                self.bounded(api.patch_subresource(name, &key.name, &params, &patch))
+                    .await
+            }
+            None => self.bounded(api.patch(&key.name, &params, &patch)).await,
+        }
+    }
+
+    async fn bounded(
+        &self,
+        call: impl Future<Output = Result<DynamicObject, kube::Error>>,
+    ) -> Result<View, WriteError> {
+        let answer = tokio::time::timeout(self.deadline, call)
+            .await
+            .map_err(|_| {
+                WriteError::Failed(format!(
+                    "the API server did not answer within {:?}",
+                    self.deadline
+                ))
+            })?;
+        match answer {
+            Ok(object) => View::read(&object).ok_or_else(|| {
+                WriteError::Failed(
+                    "the API server answered with an object without metadata".to_owned(),
+                )
+            }),
+            Err(kube::Error::Api(status)) => Err(match status.code {
+                404 => WriteError::Gone,
+                409 | 422 => WriteError::Changed(status.message.clone()),
+                _ => WriteError::Failed(format!(
+                    "{} {}: {}",
+                    status.code, status.reason, status.message
+                )),
+            }),
+            Err(other) => Err(WriteError::Failed(other.to_string())),
+        }
+    }
+}
+
+fn test_uid(view: &View) -> PatchOperation {
+    test(["metadata", "uid"], json!(view.uid))
+}
+
+fn test_version(view: &View) -> PatchOperation {
+    test(
+        ["metadata", "resourceVersion"],
+        json!(view.resource_version),
+    )
+}
+
+fn test<const N: usize>(path: [&str; N], value: Value) -> PatchOperation {
+    PatchOperation::Test(TestOperation {
+        path: PointerBuf::from_tokens(path),
+        value,
+    })
+}
+
+fn add<const N: usize>(path: [&str; N], value: Value) -> PatchOperation {
+    PatchOperation::Add(AddOperation {
+        path: PointerBuf::from_tokens(path),
+        value,
+    })
+}

@@ -1,0 +1,203 @@
+//! The loop: what the watch shows goes into the store, what has to be looked at goes through the queue, and every reconcile is a task of
+//! its own. The loop itself never waits for the API server or for the service.
+
+use super::{
+    queue::Queue,
+    reconcile::{Dossier, Next, Shared, reconcile},
+    store::Changed,
+    view::Key,
+    watch::{Scope, Shown, watch},
+};
+use crate::{health::Health, live::Lane};
+use futures::{FutureExt, StreamExt};
+use std::{
+    collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::task::JoinSet;
+
+/// The loop shows signs of life at least this often.
+const PULSE: Duration = Duration::from_secs(1);
+
+struct Ended {
+    key: Key,
+    /// `None` where the reconcile panicked; what was known of the object is then forgotten.
+    result: Option<(Dossier, Next)>,
+}
+
+struct Controller {
+    shared: Arc<Shared>,
+    health: Arc<Health>,
+    queue: Queue,
+    dossiers: HashMap<String, Dossier>,
+    running: JoinSet<Ended>,
+    /// Parts of the scope whose first list is still to come.
+    unlisted: HashSet<Option<String>>,
+}
+
+/// Runs until the token is cancelled and the reconciles in flight have ended.
+pub async fn run(shared: Arc<Shared>, health: Arc<Health>, scope: Scope) {
+    let unlisted = match &scope {
+        Scope::All => HashSet::from([None]),
+        Scope::Namespaces(names) => names.iter().cloned().map(Some).collect(),
+    };
+    let mut watch = watch(&shared.cluster, &scope, &shared.paces);
+    let draining = shared.draining.clone();
+    let mut controller = Controller {
+        shared,
+        health,
+        queue: Queue::default(),
+        dossiers: HashMap::new(),
+        running: JoinSet::new(),
+        unlisted,
+    };
+    while !draining.is_cancelled() {
+        controller.start_what_is_ready();
+        let wake = controller.next_wake();
+        tokio::select! {
+            () = draining.cancelled() => {}
+            Some(shown) = watch.next() => controller.shown(shown),
+            Some(ended) = controller.running.join_next() => controller.ended(ended),
+            () = tokio::time::sleep_until(wake.into()) => {}
+        }
+    }
+    drop(watch);
+    let in_flight = controller.running.len();
+    if in_flight > 0 {
+        tracing::info!(in_flight, "finishing what is in flight");
+    }
+    while controller.running.join_next().await.is_some() {
+        controller.health.pulse();
+    }
+}
+
+impl Controller {
+    fn next_wake(&self) -> Instant {
+        let now = Instant::now();
+        let due = self.queue.next_due();
+        let turn = self.shared.limiter.next_at(now);
+        [due, turn]
+            .into_iter()
+            .flatten()
+            .fold(now + PULSE, Instant::min)
+    }
+
+    fn start_what_is_ready(&mut self) {
+        let now = Instant::now();
+        self.health.pulse();
+        for key in self.shared.limiter.grants(now) {
+            self.queue.push(key, Lane::Delete);
+        }
+        let shared = self.shared.clone();
+        self.queue.wake(now, |key| lane(&shared, key));
+        // No object is judged before every older one is known.
+        if !self.unlisted.is_empty() {
+            return;
+        }
+        while let Some(key) = self.queue.pop() {
+            self.start(key);
+        }
+        let (waiting, running) = self.queue.depth();
+        self.shared.metrics.queued(waiting, running);
+    }
+
+    fn start(&mut self, key: Key) {
+        let Some(view) = self.shared.store().view(&key).cloned() else {
+            self.queue.finished(&key, None);
+            return;
+        };
+        let mut dossier = self
+            .dossiers
+            .remove(&view.uid)
+            .unwrap_or_else(|| Dossier::new(&view));
+        let shared = self.shared.clone();
+        self.running.spawn(async move {
+            let started = Instant::now();
+            let next = AssertUnwindSafe(reconcile(&shared, &key, &mut dossier))
+                .catch_unwind()
+                .await;
+            let result = next.ok().map(|next| {
+                shared.metrics.reconciled(next.outcome, started.elapsed());
+                (dossier, next)
+            });
+            Ended { key, result }
+        });
+    }
+
+    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+        // A panic is caught inside and nothing aborts a task, so that there is always an end to look at.
+        let Ok(Ended { key, result }) = ended else {
+            return;
+        };
+        let Some((dossier, next)) = result else {
+            tracing::error!(object = %key, "a reconcile panicked; looking at the object again later");
+            self.queue
+                .finished(&key, Some(Instant::now() + self.shared.paces.backoff_max));
+            return;
+        };
+        let is_known = self
+            .shared
+            .store()
+            .view(&key)
+            .is_some_and(|view| view.uid == dossier.uid);
+        if is_known {
+            self.dossiers.insert(dossier.uid.clone(), dossier);
+        } else {
+            dossier.close(&self.shared.metrics);
+        }
+        self.queue
+            .finished(&key, next.at.map(|at| self.shared.started + at));
+        for key in next.look {
+            let lane = lane(&self.shared, &key);
+            self.queue.push(key, lane);
+        }
+    }
+
+    fn shown(&mut self, shown: Shown) {
+        match shown {
+            Shown::Object(view) => {
+                let changed = self.shared.store().watched(*view);
+                self.changed(changed);
+            }
+            Shown::Gone(key) => {
+                let changed = self.shared.store().remove(&key);
+                self.queue.forget(&key);
+                self.shared.limiter.forget(&key);
+                self.changed(changed);
+            }
+            Shown::Complete(part, listed) => {
+                let in_scope =
+                    |namespace: &str| part.as_deref().is_none_or(|part| part == namespace);
+                let lost = self.shared.store().retain(in_scope, &listed);
+                for changed in lost {
+                    self.changed(changed);
+                }
+                self.health.watch_works(part.as_deref());
+                self.unlisted.remove(&part);
+                if self.unlisted.is_empty() {
+                    self.health.listed();
+                }
+            }
+            Shown::Trouble(part, what) => self.health.watch_fails(part.as_deref(), what),
+        }
+    }
+
+    fn changed(&mut self, changed: Changed) {
+        for key in changed.look {
+            let lane = lane(&self.shared, &key);
+            self.queue.push(key, lane);
+        }
+        if let Some(dossier) = changed.gone.and_then(|uid| self.dossiers.remove(&uid)) {
+            dossier.close(&self.shared.metrics);
+        }
+    }
+}
+
+fn lane(shared: &Shared, key: &Key) -> Lane {
+    match shared.store().view(key) {
+        Some(view) if view.is_deleting() => Lane::Delete,
+        Some(_) | None => Lane::Other,
+    }
+}

@@ -1,0 +1,182 @@
+//! What the API server shows: one stream for all namespaces in scope, which heals by itself and says what is wrong meanwhile.
+
+use super::{
+    cluster::Cluster,
+    retry::Paces,
+    view::{Key, View},
+};
+use futures::{StreamExt, stream::BoxStream};
+use kube::runtime::{
+    WatchStreamExt,
+    utils::Backoff,
+    watcher::{self, Event, watcher},
+};
+use std::{collections::HashSet, time::Duration};
+
+/// The namespaces to watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of them.
+    All,
+    /// These.
+    Namespaces(Vec<String>),
+}
+
+/// One thing that the watch shows.
+#[derive(Debug)]
+pub enum Shown {
+    /// An object as it is now.
+    Object(Box<View>),
+    /// An object is gone.
+    Gone(Key),
+    /// A list of this namespace (`None`: of all) is complete; it showed these.
+    Complete(Option<String>, HashSet<Key>),
+    /// The watch of this namespace (`None`: of all) does not work now.
+    Trouble(Option<String>, String),
+}
+
+/// Starts the watch.
+pub fn watch(cluster: &Cluster, scope: &Scope, paces: &Paces) -> BoxStream<'static, Shown> {
+    let parts: Vec<Option<String>> = match scope {
+        Scope::All => vec![None],
+        Scope::Namespaces(names) => names.iter().cloned().map(Some).collect(),
+    };
+    let parts = parts.into_iter().map(|part| {
+        let config = watcher::Config::default().timeout(server_timeout(paces.watch_silence));
+        let events = watcher(cluster.api(part.as_deref()), config).backoff(Pauses::default());
+        let mut listed = HashSet::new();
+        events
+            .filter_map(move |event| std::future::ready(shown(part.as_ref(), event, &mut listed)))
+            .boxed()
+    });
+    futures::stream::select_all(parts).boxed()
+}
+
+/// The API server ends each watch by itself before the silence would count as death; a watch without events is then still heard of.
+fn server_timeout(silence: Duration) -> u32 {
+    let seconds = if silence > Duration::from_secs(10) {
+        silence.as_secs() - 5
+    } else {
+        silence.as_secs() / 2
+    };
+    u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
+}
+
+/// The pauses between failed attempts to watch. Short at first: under load the API server cuts off a watch that lags, and resuming it is cheap.
+#[derive(Debug, Default)]
+struct Pauses {
+    failures: u32,
+}
+
+impl Pauses {
+    const LONGEST: Duration = Duration::from_secs(5);
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let bound = Duration::from_millis(50 << self.failures.min(10)).min(Self::LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        Some(bound.mul_f64(rand::random_range(0.5..1.0)))
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+fn shown(
+    part: Option<&String>,
+    event: watcher::Result<Event<kube::core::DynamicObject>>,
+    listed: &mut HashSet<Key>,
+) -> Option<Shown> {
+    match event {
+        Ok(Event::Apply(object)) => read(&object),
+        Ok(Event::Delete(object)) => Some(Shown::Gone(Key {
+            namespace: object.metadata.namespace?,
+            name: object.metadata.name?,
+        })),
+        Ok(Event::Init) => {
+            listed.clear();
+            None
+        }
+        Ok(Event::InitApply(object)) => {
+            let shown = read(&object);
+            if let Some(Shown::Object(view)) = &shown {
+                listed.insert(view.key.clone());
+            }
+            shown
+        }
+        Ok(Event::InitDone) => Some(Shown::Complete(part.cloned(), std::mem::take(listed))),
+        Err(error) => {
+            let what = trouble(part, &error)?;
+            Some(Shown::Trouble(part.cloned(), what))
+        }
+    }
+}
+
+fn read(object: &kube::core::DynamicObject) -> Option<Shown> {
+    let view = View::read(object);
+    if view.is_none() {
+        tracing::warn!("the API server shows an object without metadata; it is left alone");
+    }
+    view.map(|view| Shown::Object(Box::new(view)))
+}
+
+/// The trouble in one sentence; `None` for what is part of a healthy watch.
+fn trouble(part: Option<&String>, error: &watcher::Error) -> Option<String> {
+    let place = part.map_or_else(String::new, |namespace| {
+        format!(" in namespace {namespace}")
+    });
+    let cause = match error {
+        watcher::Error::InitialListFailed(cause) | watcher::Error::WatchStartFailed(cause) => cause,
+        // A broken or expired watch is resumed or listed anew at once.
+        watcher::Error::WatchError(_) | watcher::Error::WatchFailed(_) => return None,
+        watcher::Error::NoResourceVersion => {
+            return Some(format!(
+                "the API server does not version MixedStreamTasks{place}"
+            ));
+        }
+    };
+    Some(match cause {
+        kube::Error::Api(status) if status.code == 404 => {
+            "waiting for the CustomResourceDefinition mixedstreamtasks.mixedstream.io: install it with \
+             `mixed-stream-operator crd | kubectl apply --server-side -f -`"
+                .to_owned()
+        }
+        kube::Error::Api(status) if status.code == 403 => {
+            format!("the operator may not list and watch MixedStreamTasks{place}: {}", status.message)
+        }
+        kube::Error::Api(status) => format!(
+            "the API server does not list MixedStreamTasks{place}: {} {}",
+            status.code, status.message
+        ),
+        other => format!("cannot reach the API server: {}", innermost(other)),
+    })
+}
+
+/// The last cause says what really happened.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_ends_a_watch_before_its_silence_counts_as_death() {
+        for silence in [2, 9, 11, 75, 600] {
+            let silence = Duration::from_secs(silence);
+            assert!(Duration::from_secs(server_timeout(silence).into()) < silence);
+        }
+        assert_eq!(server_timeout(Duration::from_secs(1)), 1);
+    }
+}
