@@ -285,7 +285,7 @@ mod tests {
             (&["--channel-poll", "499ms"], "500ms"),
             (&["--idle-margin", "999ms"], "1s"),
             (&["--backoff-min", "10"], "500ms, 10s, 2m"),
-            (&["--backoff-min", "-1s"], "--backoff-min"),
+            (&["--backoff-min=-1s"], "--backoff-min"),
             (&["--backoff-min", "2m"], "--backoff-max"),
             (&["--slow-backoff-max", "1s"], "--slow-backoff-min"),
             (&["--backoff-max", "99999999999999999h"], "500ms, 10s"),

@@ -9,6 +9,8 @@ pub mod queue;
 pub mod reconcile;
 pub mod retry;
 pub mod store;
+#[cfg(test)]
+mod tests;
 pub mod verdict;
 pub mod view;
 pub mod watch;

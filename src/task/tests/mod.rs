@@ -1,0 +1,218 @@
+//! The pure half of the controller, driven through whole lives by a clock that the test owns.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test stops at the first surprise"
+)]
+
+mod alive;
+mod deletion;
+mod ownership;
+mod views;
+
+use super::{
+    evidence::{Answer, Call, Evidence, Sighting, Turn},
+    ownership::Standing,
+    plan::{Bought, Facts, Memory, Step, plan},
+    retry::{Moment, Paces},
+    verdict::Verdict,
+    view::View,
+};
+use crate::live::{ChannelId, Class};
+use jiff::Timestamp;
+use kube::core::DynamicObject;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+pub const SECOND: Duration = Duration::from_secs(1);
+
+/// The object of the README: armed, with the claim recorded.
+pub fn armed() -> Value {
+    json!({
+        "apiVersion": "mixedstream.io/v1alpha1",
+        "kind": "MixedStreamTask",
+        "metadata": {
+            "namespace": "team-a", "name": "final-42", "uid": "uid-1", "resourceVersion": "10", "generation": 1,
+            "creationTimestamp": "2026-01-02T03:04:05Z",
+            "finalizers": ["mixedstream.io/stop-task"]
+        },
+        "spec": {"appId": "app-01", "taskId": "final-42"},
+        "status": {
+            "observedGeneration": 1, "phase": "Armed", "taskId": "final-42",
+            "claim": {"at": "2026-01-02T03:04:06Z"},
+            "conditions": [{
+                "type": "Ready", "status": "True", "reason": "Armed", "observedGeneration": 1,
+                "lastTransitionTime": "2026-01-02T03:04:06Z",
+                "message": "The task will be stopped when this object is deleted."
+            }]
+        }
+    })
+}
+
+/// The same, with its deletion asked for.
+pub fn deleting() -> Value {
+    changed(
+        armed(),
+        "/metadata",
+        json!({"deletionTimestamp": "2026-01-02T04:00:00Z", "generation": 2}),
+    )
+}
+
+/// `object` with the members of `part` put in at `place`; a null member takes one out.
+pub fn changed(mut object: Value, place: &str, part: Value) -> Value {
+    let Value::Object(part) = part else {
+        panic!("not an object: {part}")
+    };
+    let target = object
+        .pointer_mut(place)
+        .and_then(Value::as_object_mut)
+        .unwrap();
+    for (name, value) in part {
+        if value.is_null() {
+            target.remove(&name);
+        } else {
+            target.insert(name, value);
+        }
+    }
+    object
+}
+
+pub fn view(object: Value) -> View {
+    let object: DynamicObject = serde_json::from_value(object).unwrap();
+    View::read(&object).unwrap()
+}
+
+pub fn failed(class: Class) -> Answer {
+    Answer::Failed {
+        class,
+        words: "words of the service".to_owned(),
+        says_gone: false,
+        retry_after: None,
+    }
+}
+
+pub fn accepted() -> Answer {
+    Answer::Accepted {
+        request_id: "REQUEST".to_owned(),
+    }
+}
+
+pub fn shown(max_idle: Option<Duration>) -> Option<Sighting> {
+    Some(Sighting {
+        channel: Some(ChannelId::try_from("room-42").unwrap()),
+        max_idle,
+    })
+}
+
+/// One object and the operator's memory of it.
+pub struct Life {
+    pub view: View,
+    pub standing: Standing,
+    pub memory: Memory,
+    pub paces: Paces,
+    pub now: Duration,
+    pub jitter: f64,
+    /// Calls, with their time.
+    pub calls: Vec<(Duration, Call)>,
+    /// Verdicts written, with their time.
+    pub told: Vec<(Duration, Verdict)>,
+}
+
+impl Life {
+    pub fn of(object: Value) -> Self {
+        Self {
+            view: view(object),
+            standing: Standing::Holder,
+            memory: Memory::default(),
+            paces: Paces::default(),
+            now: Duration::ZERO,
+            jitter: 0.5,
+            calls: Vec::new(),
+            told: Vec::new(),
+        }
+    }
+
+    pub fn moment(&self) -> Moment {
+        Moment {
+            mono: self.now,
+            wall: Timestamp::UNIX_EPOCH + self.now,
+        }
+    }
+
+    pub fn step(&self) -> Step {
+        let facts = Facts {
+            view: &self.view,
+            standing: &self.standing,
+        };
+        plan(facts, &self.memory, &self.paces, self.moment())
+    }
+
+    /// Lives until `until`, or until the finalizer goes: on which evidence.
+    pub fn run(
+        &mut self,
+        until: Duration,
+        mut service: impl FnMut(&Call, Duration) -> Answer,
+    ) -> Option<Evidence> {
+        for _ in 0..100_000 {
+            match self.step() {
+                Step::Release(evidence) => return Some(evidence),
+                Step::Guard => panic!("a deleted object cannot be guarded"),
+                Step::Record(verdict) => self.record(verdict),
+                Step::Call { call, bought } => {
+                    let answer = service(&call, self.now);
+                    self.answer(call, answer, bought);
+                }
+                Step::Rest(Some(at)) if at <= until => {
+                    assert!(at > self.now, "a rest that ends at once is a busy loop");
+                    self.now = at;
+                }
+                Step::Rest(_) => {
+                    self.now = until;
+                    return None;
+                }
+            }
+        }
+        panic!("no rest at {:?}", self.now);
+    }
+
+    pub fn record(&mut self, verdict: Verdict) {
+        self.view.status = verdict.status(&self.view, &[], self.moment().wall);
+        self.told.push((self.now, verdict));
+    }
+
+    pub fn answer(&mut self, call: Call, answer: Answer, bought: Option<String>) {
+        let now = self.moment();
+        let mut turn = Turn {
+            waits: &mut self.memory.waits,
+            generation: self.view.generation,
+            paces: &self.paces,
+            now,
+            jitter: self.jitter,
+            bought: bought.is_some(),
+        };
+        self.memory.trail.absorb(&call, answer, &mut turn);
+        if let Some(value) = bought {
+            self.memory.bought = Some(Bought {
+                value,
+                at: now.mono,
+            });
+        }
+        self.calls.push((self.now, call));
+    }
+
+    pub fn stops(&self) -> Vec<Duration> {
+        let stops = self
+            .calls
+            .iter()
+            .filter(|(_, call)| matches!(call, Call::Stop { .. }));
+        stops.map(|(at, _)| *at).collect()
+    }
+
+    pub fn last_message(&self) -> &str {
+        self.told
+            .last()
+            .map_or("", |(_, verdict)| verdict.message.as_str())
+    }
+}
