@@ -1,0 +1,134 @@
+//! The actions of the API: what each asks for, and what it does.
+
+mod fields;
+mod list;
+mod nested;
+mod start;
+mod stop;
+mod update;
+mod users;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::clock::Moment;
+use crate::reply::Refusal;
+use crate::sign::Params;
+use crate::switches::Switches;
+use crate::world::World;
+
+/// An action, under its wire name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Action {
+    /// Starts a task.
+    #[serde(rename = "StartLiveMPUTask")]
+    Start,
+    /// Changes a running task.
+    #[serde(rename = "UpdateLiveMPUTask")]
+    Update,
+    /// Stops a task.
+    #[serde(rename = "StopLiveMPUTask")]
+    Stop,
+    /// Lists tasks with their parameters.
+    #[serde(rename = "ListRtcMPUTaskDetail")]
+    List,
+    /// Tells who is in a channel.
+    #[serde(rename = "DescribeChannelUsers")]
+    Users,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Start,
+        Self::Update,
+        Self::Stop,
+        Self::List,
+        Self::Users,
+    ];
+
+    /// The wire name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "StartLiveMPUTask",
+            Self::Update => "UpdateLiveMPUTask",
+            Self::Stop => "StopLiveMPUTask",
+            Self::List => "ListRtcMPUTaskDetail",
+            Self::Users => "DescribeChannelUsers",
+        }
+    }
+
+    /// The action of a wire name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == name)
+    }
+
+    /// Calls per second and account that the service allows (dossier 2).
+    pub fn default_quota(self) -> u32 {
+        match self {
+            Self::Start | Self::Update | Self::Stop => 500,
+            Self::List => 50,
+            Self::Users => 100,
+        }
+    }
+}
+
+/// What an action works on.
+pub struct Scene<'a> {
+    /// Channels and tasks.
+    pub world: &'a mut World,
+    /// How to answer where the real answer is unknown.
+    pub switches: &'a Switches,
+    /// Now.
+    pub now: Moment,
+    /// Sequence number of the call.
+    pub call: u64,
+    /// Simulated milliseconds by which a Stop's effect comes after its answer.
+    pub stop_after: Option<i64>,
+}
+
+/// What an action answers besides the request id, and whether it changed something.
+#[derive(Debug)]
+pub struct Done {
+    /// Members of the answer.
+    pub members: Map<String, Value>,
+    /// It changed something.
+    pub effect: bool,
+}
+
+impl Done {
+    fn changed() -> Self {
+        Self {
+            members: Map::new(),
+            effect: true,
+        }
+    }
+
+    fn unchanged(members: Map<String, Value>) -> Self {
+        Self {
+            members,
+            effect: false,
+        }
+    }
+}
+
+/// Performs an action. Permissions and quota are checked before; the parameters are checked here.
+pub fn perform(
+    action: Action,
+    params: &Params,
+    owns: impl Fn(&str) -> bool,
+    scene: &mut Scene<'_>,
+) -> Result<Done, Refusal> {
+    let app = fields::app(params)?;
+    let perform = match action {
+        Action::Start => start::perform,
+        Action::Update => update::perform,
+        Action::Stop => stop::perform,
+        Action::List => list::perform,
+        Action::Users => users::perform,
+    };
+    if !owns(app) {
+        return Err(Refusal::invalid_app(app));
+    }
+    perform(app, params, scene)
+}

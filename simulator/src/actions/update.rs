@@ -1,0 +1,54 @@
+//! `UpdateLiveMPUTask` (dossier 3.2): replaces what is given and what is not.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::start::{Media, output_refusal};
+use super::{Done, Scene, fields, nested};
+use crate::reply::Refusal;
+use crate::sign::Params;
+use crate::world::{Order, TaskKey, UpdateError};
+
+pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Result<Done, Refusal> {
+    let channel = fields::channel(params)?;
+    let task = fields::task(params)?;
+    let media = Media::read(params, &nested::SEI_UPDATE)?;
+    let new = media.order(app, channel, task);
+    let key = TaskKey::new(app, task);
+    let updated = scene
+        .world
+        .update(scene.now, scene.switches, &key, scene.call, |old| {
+            keep_fixed(new, old)
+        });
+    updated
+        .map(|()| Done::changed())
+        .map_err(|error| match error {
+            UpdateError::NotRunning => Refusal::invalid_param("The task does not exist"),
+            UpdateError::OtherChannel => {
+                Refusal::invalid_param("ChannelId is not that of the task")
+            }
+            UpdateError::Output(error) => output_refusal(error),
+        })
+}
+
+/// What is fixed at Start: region, idle time and the payload type of SEI.
+fn keep_fixed(mut new: Order, old: &Order) -> Order {
+    let mut detail = Value::clone(&new.detail);
+    for name in ["Region", "MaxIdleTime"] {
+        if let Some(value) = old.detail.get(name) {
+            detail[name] = value.clone();
+        }
+    }
+    if let (Some(payload_type), true) = (
+        old.detail.pointer("/SeiParams/PayloadType"),
+        detail.get("SeiParams").is_some(),
+    ) {
+        detail["SeiParams"]["PayloadType"] = payload_type.clone();
+    }
+    new.detail = Arc::new(detail);
+    new.max_idle = old.max_idle;
+    new.client_made = old.client_made;
+    new.owner.clone_from(&old.owner);
+    new
+}
