@@ -68,8 +68,17 @@ pub async fn run(shared: Arc<Shared>, health: Arc<Health>, scope: Scope) {
     if in_flight > 0 {
         tracing::info!(in_flight, "finishing what is in flight");
     }
-    while controller.running.join_next().await.is_some() {
-        controller.health.pulse();
+    // A call and the write that follows it, each within its deadline.
+    let patience = 2 * controller.shared.paces.call_deadline + PULSE;
+    let finish = async {
+        while controller.running.join_next().await.is_some() {
+            controller.health.pulse();
+        }
+    };
+    if tokio::time::timeout(patience, finish).await.is_err() {
+        tracing::warn!(
+            "not everything in flight has ended within {patience:?}; the next start goes on with it"
+        );
     }
 }
 
@@ -106,6 +115,7 @@ impl Controller {
     fn start(&mut self, key: Key) {
         let Some(view) = self.shared.store().view(&key).cloned() else {
             self.queue.finished(&key, None);
+            self.shared.limiter.forget(&key);
             return;
         };
         let mut dossier = self
@@ -163,8 +173,6 @@ impl Controller {
             }
             Shown::Gone(key) => {
                 let changed = self.shared.store().remove(&key);
-                self.queue.forget(&key);
-                self.shared.limiter.forget(&key);
                 self.changed(changed);
             }
             Shown::Complete(part, listed) => {
@@ -189,8 +197,13 @@ impl Controller {
             let lane = lane(&self.shared, &key);
             self.queue.push(key, lane);
         }
-        if let Some(dossier) = changed.gone.and_then(|uid| self.dossiers.remove(&uid)) {
-            dossier.close(&self.shared.metrics);
+        if let Some((key, uid)) = changed.gone {
+            self.queue.forget(&key);
+            // A reconcile that still runs gives its place back by itself.
+            self.shared.limiter.forget(&key);
+            if let Some(dossier) = self.dossiers.remove(&uid) {
+                dossier.close(&self.shared.metrics);
+            }
         }
     }
 }

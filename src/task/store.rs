@@ -32,8 +32,8 @@ pub struct Store {
 pub struct Changed {
     /// Objects to look at again: the one that changed, and those that name the same task.
     pub look: Vec<Key>,
-    /// The uid that is gone for good, if one is.
-    pub gone: Option<String>,
+    /// The object that is gone for good, if one is: where it stood, and its uid.
+    pub gone: Option<(Key, String)>,
 }
 
 impl Store {
@@ -123,7 +123,7 @@ impl Store {
         }
         Changed {
             look,
-            gone: Some(entry.view.uid.clone()),
+            gone: Some((key.clone(), entry.view.uid.clone())),
         }
     }
 
