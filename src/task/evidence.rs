@@ -401,13 +401,7 @@ impl Trail {
         }
         self.stopped = Stopped::NotFound { says_gone, ripe };
         self.round_was_bought = turn.bought;
-        // The schedule of a task that stays listed goes on doubling from round to round.
-        if !turn
-            .waits
-            .is_waiting_for(Action::StopLiveMpuTask, Cause::Unconfirmed)
-        {
-            turn.waits.clear(Action::StopLiveMpuTask);
-        }
+        // The wait stays: if the task turns out to be listed still, the spacing goes on doubling from round to round.
     }
 
     fn count_internal_errors(&mut self, class: Class, now: Moment) {

@@ -122,6 +122,8 @@ pub struct Wait {
     pub since: Timestamp,
     /// Failures of this cause in a row.
     pub attempts: u32,
+    /// Failures of any cause since the last success: causes that take turns do not shorten the spacing.
+    failures: u32,
     /// The earliest next attempt, since the process started.
     pub next: Duration,
     /// The bounds between which the wait was chosen.
@@ -211,12 +213,11 @@ impl Waits {
         now: Moment,
         jitter: f64,
     ) {
-        let before = self
-            .by_action
-            .get(&action)
-            .filter(|wait| wait.cause == trouble.cause);
+        let before = self.by_action.get(&action);
+        let failures = before.map_or(1, |wait| wait.failures.saturating_add(1));
+        let before = before.filter(|wait| wait.cause == trouble.cause);
         let attempts = before.map_or(1, |wait| wait.attempts.saturating_add(1));
-        let band = band(trouble.cause, attempts, paces);
+        let band = band(trouble.cause, attempts, failures, paces);
         let asked = trouble.retry_after.unwrap_or_default();
         let wait = (band.0 + (band.1.saturating_sub(band.0)).mul_f64(jitter)).max(asked);
         self.by_action.insert(
@@ -226,6 +227,7 @@ impl Waits {
                 words: before.map_or_else(|| trouble.words.to_owned(), |wait| wait.words.clone()),
                 since: before.map_or(now.wall, |wait| wait.since),
                 attempts,
+                failures,
                 next: (now.mono + wait).max(trouble.not_before),
                 band,
                 generation,
@@ -242,19 +244,15 @@ impl Waits {
     }
 }
 
-fn band(cause: Cause, attempts: u32, paces: &Paces) -> (Duration, Duration) {
-    let doubling = |failures: u32| {
-        let doublings = failures.saturating_sub(1).min(30);
-        let bound = paces
-            .backoff_min
-            .saturating_mul(1 << doublings)
-            .min(paces.backoff_max);
-        (Duration::ZERO, bound)
-    };
+fn band(cause: Cause, attempts: u32, failures: u32, paces: &Paces) -> (Duration, Duration) {
+    let doublings = failures.saturating_sub(1).min(30);
+    let bound = paces
+        .backoff_min
+        .saturating_mul(1 << doublings)
+        .min(paces.backoff_max);
     match cause.spacing() {
         Spacing::AtOnce(times) if attempts <= times => (Duration::ZERO, Duration::ZERO),
-        Spacing::AtOnce(times) => doubling(attempts - times),
-        Spacing::Doubling => doubling(attempts),
+        Spacing::AtOnce(_) | Spacing::Doubling => (Duration::ZERO, bound),
         Spacing::Slow => (paces.slow_backoff_min, paces.slow_backoff_max),
     }
 }
@@ -318,20 +316,32 @@ mod tests {
     }
 
     #[test]
-    fn another_cause_begins_its_own_count() {
+    fn causes_that_take_turns_go_on_doubling_and_each_tells_its_own_beginning() {
         let mut waits = Waits::default();
-        for _ in 0..4 {
-            waits.fail(STOP, &trouble(THROTTLED), 1, &Paces::default(), at(0), 1.0);
+        for second in 0..4 {
+            waits.fail(
+                STOP,
+                &trouble(THROTTLED),
+                1,
+                &Paces::default(),
+                at(second),
+                1.0,
+            );
         }
-        waits.fail(
-            STOP,
-            &trouble(Cause::Answer(Class::ServiceUnavailable)),
-            1,
-            &Paces::default(),
-            at(0),
-            1.0,
+        let other = Cause::Answer(Class::ServiceUnavailable);
+        waits.fail(STOP, &trouble(other), 1, &Paces::default(), at(100), 1.0);
+        assert_eq!(waits.due(STOP, 1), Duration::from_secs(100 + 16));
+        assert_eq!(
+            waits.get(STOP).map(|wait| (wait.cause, wait.attempts)),
+            Some((other, 1))
         );
-        assert_eq!(waits.due(STOP, 1), Duration::from_secs(1));
+        waits.clear(STOP);
+        waits.fail(STOP, &trouble(other), 1, &Paces::default(), at(200), 1.0);
+        assert_eq!(
+            waits.due(STOP, 1),
+            Duration::from_secs(201),
+            "a success begins the doubling anew"
+        );
     }
 
     #[test]
@@ -375,7 +385,7 @@ mod tests {
         waits.fail(STOP, &skew, 1, &Paces::default(), at(5), 1.0);
         assert_eq!(waits.due(STOP, 1), Duration::from_secs(5));
         waits.fail(STOP, &skew, 1, &Paces::default(), at(5), 1.0);
-        assert_eq!(waits.due(STOP, 1), Duration::from_secs(6));
+        assert_eq!(waits.due(STOP, 1), Duration::from_secs(7));
     }
 
     proptest! {

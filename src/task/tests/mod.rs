@@ -174,7 +174,7 @@ impl Life {
                 }
             }
         }
-        panic!("no rest at {:?}", self.now);
+        panic!("no end of calls at {:?}: {:#?}", self.now, self.memory);
     }
 
     pub fn record(&mut self, verdict: Verdict) {
