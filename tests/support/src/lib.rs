@@ -1,1 +1,3 @@
-//! Support.
+//! What the tests, the demo and the benchmarks share.
+
+pub mod simulator;
