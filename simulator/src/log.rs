@@ -93,13 +93,6 @@ pub struct Entry {
     seq: u64,
 }
 
-impl Entry {
-    /// Its sequence number.
-    pub fn seq(self) -> u64 {
-        self.seq
-    }
-}
-
 /// All calls since the start, or since the last reset.
 #[derive(Debug, Default)]
 pub struct CallLog {
@@ -151,6 +144,22 @@ impl CallLog {
                 .and_then(|seq| self.calls.get_mut(seq))
         {
             complete(call);
+        }
+    }
+
+    /// The sequence number of an entry that is still in the log.
+    pub fn seq(&self, entry: Entry) -> Option<u64> {
+        (entry.generation == self.generation).then_some(entry.seq)
+    }
+
+    /// A call took effect.
+    pub fn effect(&mut self, seq: u64, monotonic: u64) {
+        if let Some(call) = usize::try_from(seq)
+            .ok()
+            .and_then(|seq| self.calls.get_mut(seq))
+        {
+            call.effect = true;
+            call.effect_us = Some(monotonic);
         }
     }
 

@@ -116,11 +116,11 @@ async fn run(flags: Flags) -> Result<(), StartError> {
     let api = bind(listen).await?;
     let control = bind(admin).await?;
     let shared = Shared::new(State::new(seed));
-    let ready = serde_json::json!({
-        "api": api.local_addr()?.to_string(),
-        "admin": control.local_addr()?.to_string(),
-    });
-    writeln!(io::stdout(), "{ready}")?;
+    let (api_at, control_at) = (api.local_addr()?, control.local_addr()?);
+    writeln!(
+        io::stdout(),
+        r#"{{"api":"{api_at}","admin":"{control_at}"}}"#
+    )?;
 
     // Nothing is worth finishing: whoever ends the simulator is done with it.
     tokio::select! {

@@ -38,6 +38,8 @@ pub struct State {
     nonces: Nonces,
     quotas: Quotas,
     seed: Seed,
+    /// Up to where the history of tasks has been brought into the call log.
+    noted: usize,
 }
 
 /// The state as it is shared between connections.
@@ -113,6 +115,7 @@ impl State {
             nonces: Nonces::default(),
             quotas: Quotas::default(),
             seed: Seed::default(),
+            noted: 0,
         };
         state.plant(seed.clone());
         state.seed = seed;
@@ -130,6 +133,7 @@ impl State {
         self.nonces = Nonces::default();
         self.quotas = Quotas::default();
         self.log.reset();
+        self.noted = 0;
         self.plant(seed);
     }
 
@@ -150,7 +154,19 @@ impl State {
     pub fn now(&mut self) -> Moment {
         let now = self.clock.now();
         self.world.advance(now, false, &self.switches);
+        self.note_effects();
         now
+    }
+
+    /// Brings the effects of calls into the log; a late one comes when it has happened.
+    fn note_effects(&mut self) {
+        let history = self.world.history();
+        for change in &history[self.noted..] {
+            if let Some(call) = change.call {
+                self.log.effect(call, change.monotonic_us);
+            }
+        }
+        self.noted = history.len();
     }
 
     /// Moves simulated time.
@@ -159,6 +175,7 @@ impl State {
         self.clock.advance(by);
         let now = self.clock.now();
         self.world.advance(now, true, &self.switches);
+        self.note_effects();
     }
 
     /// A request arrives: it is logged and checked, and meets its fault.
@@ -260,6 +277,7 @@ impl State {
     ) -> Reply {
         let now = self.now();
         let action = caller.action;
+        let call = self.log.seq(entry);
         let done = self.permit(caller).and_then(|()| {
             let account = self.directory.account(&caller.account);
             let owns = |app: &str| account.is_some_and(|account| self.directory.owns(account, app));
@@ -267,21 +285,14 @@ impl State {
                 world: &mut self.world,
                 switches: &self.switches,
                 now,
-                call: entry.seq(),
+                call,
                 stop_after,
             };
             actions::perform(action, params, owns, &mut scene)
         });
+        self.note_effects();
         match done {
-            Ok(done) => {
-                if done.effect {
-                    self.log.write(entry, |call| {
-                        call.effect = true;
-                        call.effect_us = Some(now.monotonic);
-                    });
-                }
-                Reply::success(format, request_id, Some(action), done.members)
-            }
+            Ok(members) => Reply::success(format, request_id, Some(action), members),
             Err(refusal) => Reply::refusal(format, request_id, &refusal),
         }
     }

@@ -62,6 +62,31 @@ impl fmt::Display for Action {
     }
 }
 
+/// A question to the service: what an answer means depends on what was asked, not on the action alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Call {
+    /// Stop one task.
+    Stop,
+    /// List one task by its id.
+    ListTask,
+    /// List a page of an application's tasks.
+    ListPage,
+    /// Who is in a channel.
+    ChannelUsers,
+}
+
+impl Call {
+    /// The action that carries it, whose quota it costs.
+    #[must_use]
+    pub const fn action(self) -> Action {
+        match self {
+            Self::Stop => Action::StopLiveMpuTask,
+            Self::ListTask | Self::ListPage => Action::ListRtcMpuTaskDetail,
+            Self::ChannelUsers => Action::DescribeChannelUsers,
+        }
+    }
+}
+
 /// A name that the service would not take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -177,5 +202,52 @@ impl ChannelUsers {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.interactive == 0 && self.viewers == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_at_and_beyond_their_limits() {
+        fn check<Id: for<'a> TryFrom<&'a str, Error = IdError>>(longest: usize, what: &str) {
+            for legal in ["a", "Z", "0", "_", "-", "aZ0_-", &"x".repeat(longest)] {
+                assert!(Id::try_from(legal).is_ok(), "{what} {legal}");
+            }
+            for illegal in [
+                "",
+                " ",
+                "a b",
+                "a.b",
+                "a/b",
+                "a%2Fb",
+                "é",
+                "a\n",
+                "a&b",
+                &"x".repeat(longest + 1),
+            ] {
+                let told = Id::try_from(illegal).err().map(|error| error.to_string());
+                let expected = format!(
+                    "{what} must be 1 to {longest} characters, each a letter, a digit, an underscore or a hyphen"
+                );
+                assert_eq!(told, Some(expected), "{illegal}");
+            }
+        }
+        check::<AppId>(64, "an application id");
+        check::<TaskId>(55, "a task id");
+        check::<ChannelId>(64, "a channel id");
+    }
+
+    #[test]
+    fn names_and_quotas() {
+        let told =
+            Action::ALL.map(|action| (action.name(), action.label(), action.quota_per_second()));
+        let expected = [
+            ("StopLiveMPUTask", "stop", 500),
+            ("ListRtcMPUTaskDetail", "list", 50),
+            ("DescribeChannelUsers", "channel_users", 100),
+        ];
+        assert_eq!(told, expected);
     }
 }

@@ -1,6 +1,8 @@
 //! What an answer of the service means: the one place that knows the vendor's codes.
 
-use super::actions::{Action, AppId, TaskId};
+use super::actions::Call;
+
+pub use super::message::says_task_is_gone;
 
 /// What a failed call means for us. Closed, so that it can be a metric's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,20 +70,215 @@ impl Class {
     }
 }
 
-/// What an error answer means.
+/// What an error answer means. `code` and `message` are the service's own, where its answer has them; an HTTP status alone tells little, and
+/// 404 never that a task is gone (dossier 10).
 #[must_use]
 pub fn classify(
-    _action: Action,
-    _http_status: u16,
-    _code: Option<&str>,
-    _message: &str,
-    _has_retry_after: bool,
+    call: Call,
+    http_status: u16,
+    code: Option<&str>,
+    message: &str,
+    has_retry_after: bool,
 ) -> Class {
-    Class::ServiceUnavailable
+    if has_retry_after {
+        // Documented for any error that carries the header (dossier 7.2).
+        return Class::Throttled;
+    }
+    let code = code.unwrap_or_default().to_ascii_lowercase();
+    let message = message.to_ascii_lowercase();
+    TABLE
+        .iter()
+        .find(|row| {
+            row.asked.covers(call)
+                && row.status.covers(http_status)
+                && row.code.covers(&code)
+                && row.message.covers(&message)
+        })
+        .map_or(Class::ServiceUnavailable, |row| row.class)
 }
 
-/// Whether a message of the service says that the task does not exist.
+/// Whether `code` in an answer with status 200 is an error nevertheless: an older edition of the API documents such (dossier 2.1).
 #[must_use]
-pub fn says_task_is_gone(_message: &str, _app: &AppId, _task: &TaskId) -> bool {
-    false
+pub fn is_error_code(code: &str) -> bool {
+    !code.is_empty() && !["ok", "success", "200", "0"].contains(&code.to_ascii_lowercase().as_str())
 }
+
+/// Whether the message that comes with `code` repeats the whole request, so that none of it may be shown (dossier 6.3).
+#[must_use]
+pub fn echoes_the_request(code: &str) -> bool {
+    SIGNATURE_CODES
+        .iter()
+        .any(|signature| signature.eq_ignore_ascii_case(code))
+}
+
+const SIGNATURE_CODES: [&str; 2] = ["SignatureDoesNotMatch", "IncompleteSignature"];
+
+/// One line of the table. What is left open matches everything.
+struct Row {
+    asked: Asked,
+    status: Status,
+    code: Text,
+    message: Text,
+    class: Class,
+}
+
+enum Asked {
+    Anything,
+    /// About one task by its id: only then can an answer speak of that task.
+    OneTask,
+}
+
+enum Status {
+    Any,
+    Is(u16),
+    /// From the first to the last.
+    Within(u16, u16),
+}
+
+/// A pattern in lower case: codes are matched tolerantly, since documents and services spell them differently over the years.
+enum Text {
+    Any,
+    Is(&'static str),
+    /// The word itself, or the word and a dot with more after it.
+    Family(&'static str),
+    /// All of these, anywhere.
+    Has(&'static [&'static str]),
+}
+
+impl Asked {
+    fn covers(&self, call: Call) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::OneTask => match call {
+                Call::Stop | Call::ListTask => true,
+                Call::ListPage | Call::ChannelUsers => false,
+            },
+        }
+    }
+}
+
+impl Status {
+    fn covers(&self, status: u16) -> bool {
+        match *self {
+            Self::Any => true,
+            Self::Is(one) => status == one,
+            Self::Within(first, last) => (first..=last).contains(&status),
+        }
+    }
+}
+
+impl Text {
+    fn covers(&self, text: &str) -> bool {
+        match *self {
+            Self::Any => true,
+            Self::Is(word) => text == word,
+            Self::Family(word) => text
+                .strip_prefix(word)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.')),
+            Self::Has(parts) => parts.iter().all(|part| text.contains(part)),
+        }
+    }
+}
+
+const fn code(code: Text, class: Class) -> Row {
+    Row {
+        asked: Asked::Anything,
+        status: Status::Any,
+        code,
+        message: Text::Any,
+        class,
+    }
+}
+
+const fn task(code: Text) -> Row {
+    Row {
+        asked: Asked::OneTask,
+        status: Status::Any,
+        code,
+        message: Text::Any,
+        class: Class::NotFoundLike,
+    }
+}
+
+const fn status(status: Status, class: Class) -> Row {
+    Row {
+        asked: Asked::Anything,
+        status,
+        code: Text::Any,
+        message: Text::Any,
+        class,
+    }
+}
+
+/// The table: the first line that matches decides. A fact learnt about the real service changes one line.
+static TABLE: &[Row] = &[
+    // Rate limits come with 400, 429 or 503 (dossier 7.1).
+    code(Text::Has(&["throttling"]), Class::Throttled),
+    status(Status::Is(429), Class::Throttled),
+    // The six documented errors (vendor page), and their families. `InvalidParam` is the suspect for an unknown task.
+    task(Text::Family("invalidparam")),
+    code(Text::Family("invalidappid"), Class::AppIdRejected),
+    code(Text::Is("missingparam"), Class::RequestRejected),
+    code(Text::Is("internalerror"), Class::InternalError),
+    code(Text::Family("operationdenied"), Class::ServiceNotEnabled),
+    code(
+        Text::Family("forbidden.accesskeydisabled"),
+        Class::CredentialsRejected,
+    ),
+    Row {
+        asked: Asked::Anything,
+        status: Status::Is(403),
+        code: Text::Any,
+        message: Text::Has(&["not enabled", "service"]),
+        class: Class::ServiceNotEnabled,
+    },
+    code(Text::Family("forbidden"), Class::AccessDenied),
+    // The gateway (dossier 7.1).
+    code(
+        Text::Is("signaturedoesnotmatch"),
+        Class::CredentialsRejected,
+    ),
+    code(Text::Is("incompletesignature"), Class::CredentialsRejected),
+    code(Text::Is("signaturenonceused"), Class::NonceUsed),
+    code(Text::Is("invalidtimestamp.expired"), Class::ClockSkew),
+    code(
+        Text::Family("invalidaccesskeyid"),
+        Class::CredentialsRejected,
+    ),
+    code(
+        Text::Family("invalidsecuritytoken"),
+        Class::CredentialsRejected,
+    ),
+    code(
+        Text::Family("missingsecuritytoken"),
+        Class::CredentialsRejected,
+    ),
+    code(Text::Family("nopermission"), Class::AccessDenied),
+    code(Text::Family("noauth"), Class::AccessDenied),
+    code(
+        Text::Family("serviceunavailable"),
+        Class::ServiceUnavailable,
+    ),
+    code(Text::Is("unknownerror"), Class::ServiceUnavailable),
+    code(Text::Is("internalserviceerror"), Class::ServiceUnavailable),
+    // Wrong action, version or host: not found, but no task.
+    code(Text::Family("invalidaction"), Class::RequestRejected),
+    code(Text::Family("invalidapi"), Class::RequestRejected),
+    code(Text::Family("invalidversion"), Class::RequestRejected),
+    code(Text::Family("invalidproduct"), Class::RequestRejected),
+    code(Text::Family("invalidprotocol"), Class::RequestRejected),
+    // What sibling and older APIs say of an unknown task (dossier 2.1); the task actions are not known to.
+    task(Text::Is("invalidparameter.taskid")),
+    task(Text::Is("resourcenotexist")),
+    task(Text::Has(&["task", "notfound"])),
+    task(Text::Has(&["task", "notexist"])),
+    // By status alone: an unknown code, or no answer of the service's own.
+    status(Status::Is(403), Class::AccessDenied),
+    status(Status::Is(408), Class::ServiceUnavailable),
+    status(Status::Within(400, 499), Class::RequestRejected),
+    status(Status::Any, Class::ServiceUnavailable),
+];
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

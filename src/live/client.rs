@@ -1,132 +1,387 @@
-//! One signed send: time and size bounded, its errors redacted and telling whether the request may have reached the service.
+//! One signed send: bounded in time and size, and telling whether the request may have reached the service.
 
-use std::time::Duration;
+use std::error::Error as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
-use super::actions::{AppId, ChannelId, ChannelUsers, ListedTask, TaskId};
-use super::answer::Class;
+use jiff::{SignedDuration, Timestamp};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH};
+use secrecy::ExposeSecret;
+use uuid::Uuid;
+
+use super::actions::{AppId, Call, ChannelId, ChannelUsers, ListedTask, PAGE_SIZE, TaskId};
+use super::answer::{Class, says_task_is_gone};
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
+use super::outcome::{
+    Answer, Body, Delivery, Failure, Reply, Wait, credentials_missing, judge, unavailable,
+};
+use super::redact;
+use super::reply::{self, Misshapen, Object};
+use super::sign::v1;
 
-/// Whether the service can have seen the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Delivery {
-    /// It cannot.
-    NeverSent,
-    /// It may have, and may have acted on it.
-    MayHaveArrived,
-    /// It answered.
-    Answered,
-}
+/// The longest body of a list answer: a hundred tasks with all their parameters.
+const LIST_BODY: usize = 1 << 20;
 
-/// A call that did not succeed. Holds nothing that must not be shown.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Failure {
-    /// What it means for us.
-    pub class: Class,
-    /// Whether the service can have seen the request.
-    pub delivery: Delivery,
-    /// The HTTP status, where one came.
-    pub status: Option<u16>,
-    /// The service's code, where it gave one.
-    pub code: Option<String>,
-    /// For people: redacted, one line, at most 300 characters.
-    pub message: String,
-    /// The service's own message says that the task does not exist ([`super::says_task_is_gone`]); set for Stop alone.
-    pub task_gone: bool,
-    /// How long the service asks us to wait, at most 120 s (dossier 7.2).
-    pub retry_after: Option<Duration>,
-    /// The service's id of the request, where it gave one.
-    pub request_id: Option<String>,
-}
+/// The longest body of every other answer.
+const SMALL_BODY: usize = 64 << 10;
 
-/// A call that succeeded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Success<T> {
-    /// What the answer holds.
-    pub value: T,
-    /// The service's id of the request; never empty.
-    pub request_id: String,
-}
+/// Connections kept open between calls. Enough for what a second's quota needs at usual latencies; few enough for a small descriptor limit.
+const IDLE_CONNECTIONS: usize = 32;
 
-/// The outcome of one call.
-pub type Reply<T> = Result<Success<T>, Failure>;
+/// How long a connection is kept; shortly, since one that the other side closes first costs a call its answer.
+const IDLE_TIME: Duration = Duration::from_secs(15);
+
+/// As the vendor's own clients have it (dossier 1).
+const LONGEST_CONNECT: Duration = Duration::from_secs(5);
+
+/// A date of the service farther off than this is not believed.
+const FARTHEST_CLOCK: Duration = Duration::from_hours(24);
 
 /// Where the service is, and how long a call may take.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
     /// Where the service is.
     pub endpoint: Endpoint,
-    /// The most that one call may take, from the first byte sent to the last one read.
+    /// The most that one call may take: connecting, sending, waiting and reading.
     pub call_deadline: Duration,
 }
 
 /// The client cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The HTTP client cannot be made; most likely the machine's certificates cannot be read.
-    #[error("the HTTP client cannot be set up: {0}")]
+    /// The HTTP client cannot be set up.
+    #[error(
+        "the HTTP client cannot be set up (are the machine's root certificates readable?): {0}"
+    )]
     Http(String),
 }
 
 /// The client. Cheap to clone; clones share connections.
 #[derive(Debug, Clone)]
-pub struct Client {}
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    http: reqwest::Client,
+    endpoint: Endpoint,
+    deadline: Duration,
+    credentials: Option<Credentials>,
+    /// Seconds that the service's clock is ahead of ours, as it told when it last refused our date.
+    ahead: AtomicI64,
+}
+
+/// Why there was no answer.
+struct Silence {
+    delivery: Delivery,
+    reason: String,
+}
 
 impl Client {
-    /// A client that signs with `credentials`; without any, every call fails as [`Class::CredentialsMissing`] and sends nothing.
+    /// A client that signs with `credentials`; without any, every call fails as [`Class::CredentialsMissing`] and sends nothing. The process must
+    /// have a TLS provider installed before.
     ///
     /// # Errors
-    /// When the HTTP client cannot be made.
+    /// When the HTTP client cannot be set up.
     pub fn new(
-        _config: ClientConfig,
-        _credentials: Option<Credentials>,
+        config: ClientConfig,
+        credentials: Option<Credentials>,
     ) -> Result<Self, ClientError> {
-        Ok(Self {})
+        let ClientConfig {
+            endpoint,
+            call_deadline: deadline,
+        } = config;
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("mixed-stream-operator/", env!("CARGO_PKG_VERSION")))
+            // One call is one request: nothing below may send it again, or elsewhere.
+            .retry(reqwest::retry::never())
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            // Shorter than the whole, so that a peer that cannot be reached is told from one that does not answer.
+            .connect_timeout(LONGEST_CONNECT.min(deadline / 2))
+            .timeout(deadline)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .pool_idle_timeout(IDLE_TIME)
+            .build()
+            .map_err(|error| ClientError::Http(causes(&error.without_url())))?;
+        Ok(Self(Arc::new(Inner {
+            http,
+            endpoint,
+            deadline,
+            credentials,
+            ahead: AtomicI64::new(0),
+        })))
     }
 
     /// Stops a task.
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn stop(&self, _app: &AppId, _task: &TaskId) -> Reply<()> {
-        std::future::ready(Err(missing())).await
+    pub async fn stop(&self, app: &AppId, task: &TaskId) -> Reply<()> {
+        let ids = [("AppId", app.as_str()), ("TaskId", task.as_str())];
+        self.call(
+            Call::Stop,
+            &ids,
+            SMALL_BODY,
+            |message| says_task_is_gone(message, app, task),
+            |_| Ok(()),
+        )
+        .await
     }
 
-    /// Reads what the list says of one task: no entry or one.
+    /// Reads what the list says of one task: no entry, or the task's own.
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn list_task(&self, _app: &AppId, _task: &TaskId) -> Reply<Vec<ListedTask>> {
-        std::future::ready(Err(missing())).await
+    pub async fn list_task(&self, app: &AppId, task: &TaskId) -> Reply<Vec<ListedTask>> {
+        let ids = [("AppId", app.as_str()), ("TaskId", task.as_str())];
+        self.call(
+            Call::ListTask,
+            &ids,
+            LIST_BODY,
+            |_| false,
+            |answer| reply::one_task(answer, app, task),
+        )
+        .await
     }
 
-    /// Reads one page of an application's list, from page 1 on. One shorter than [`super::PAGE_SIZE`] is the last.
+    /// Reads one page of an application's list, from page 1 on. One shorter than [`PAGE_SIZE`] is the last.
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn list_page(&self, _app: &AppId, _page: u32) -> Reply<Vec<ListedTask>> {
-        std::future::ready(Err(missing())).await
+    pub async fn list_page(&self, app: &AppId, page: u32) -> Reply<Vec<ListedTask>> {
+        let (page, size) = (page.to_string(), PAGE_SIZE.to_string());
+        let parameters = [
+            ("AppId", app.as_str()),
+            ("PageNo", &page),
+            ("PageSize", &size),
+        ];
+        self.call(
+            Call::ListPage,
+            &parameters,
+            LIST_BODY,
+            |_| false,
+            reply::page,
+        )
+        .await
     }
 
     /// Reads who is in a channel.
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn channel_users(&self, _app: &AppId, _channel: &ChannelId) -> Reply<ChannelUsers> {
-        std::future::ready(Err(missing())).await
+    pub async fn channel_users(&self, app: &AppId, channel: &ChannelId) -> Reply<ChannelUsers> {
+        let ids = [("AppId", app.as_str()), ("ChannelId", channel.as_str())];
+        self.call(
+            Call::ChannelUsers,
+            &ids,
+            SMALL_BODY,
+            |_| false,
+            reply::channel_users,
+        )
+        .await
+    }
+
+    /// One request, and what became of it.
+    async fn call<T>(
+        &self,
+        call: Call,
+        parameters: &[(&str, &str)],
+        longest_body: usize,
+        says_gone: impl Fn(&str) -> bool,
+        read: impl Fn(&Object) -> Result<T, Misshapen>,
+    ) -> Reply<T> {
+        let inner = &*self.0;
+        let Some(credentials) = &inner.credentials else {
+            return Err(credentials_missing());
+        };
+        let begun = Instant::now();
+        let nonce = Uuid::new_v4().simple().to_string();
+        let signed = v1::sign(
+            call.action().name(),
+            parameters,
+            credentials,
+            &nonce,
+            inner.now(),
+        );
+        let token = credentials.token().map_or("", ExposeSecret::expose_secret);
+        let secrets = [
+            credentials.key_secret().expose_secret(),
+            token,
+            &signed.signature,
+            &nonce,
+        ];
+
+        let answer =
+            tokio::time::timeout(inner.deadline, inner.send(&signed.query, longest_body)).await;
+        let reply = match answer.unwrap_or_else(|_| Err(inner.too_late())) {
+            Ok(answer) => {
+                let date = answer.date;
+                let reply = judge(call, answer, &secrets, says_gone, read);
+                if let (
+                    Err(Failure {
+                        class: Class::ClockSkew,
+                        ..
+                    }),
+                    Some(date),
+                ) = (&reply, date)
+                {
+                    inner.learn_date(date);
+                }
+                reply
+            }
+            Err(Silence { delivery, reason }) => Err(Failure {
+                delivery,
+                ..unavailable(redact::shown(&reason, &secrets))
+            }),
+        };
+        record(call, parameters, &reply, begun.elapsed());
+        reply
     }
 }
 
-fn missing() -> Failure {
-    Failure {
-        class: Class::CredentialsMissing,
-        delivery: Delivery::NeverSent,
-        status: None,
-        code: None,
-        message: "the operator has no credentials for the Live API: set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET".to_owned(),
-        task_gone: false,
-        retry_after: None,
-        request_id: None,
+impl Inner {
+    /// The service's time, as far as it has told.
+    fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        now.checked_add(SignedDuration::from_secs(
+            self.ahead.load(Ordering::Relaxed),
+        ))
+        .unwrap_or(now)
+    }
+
+    /// Signs by the service's clock from now on, unless that date cannot be right.
+    fn learn_date(&self, theirs: Timestamp) {
+        let ahead = theirs.duration_since(Timestamp::now());
+        if ahead.unsigned_abs() <= FARTHEST_CLOCK {
+            self.ahead.store(ahead.as_secs(), Ordering::Relaxed);
+        }
+    }
+
+    async fn send(&self, query: &str, longest_body: usize) -> Result<Answer, Silence> {
+        let url = format!("{}?{query}", self.endpoint.as_str());
+        // An empty body, and said so, as the vendor's clients do (dossier 6.3).
+        let request = self
+            .http
+            .post(url)
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_LENGTH, 0);
+        let mut response = request.send().await.map_err(|error| self.silence(error))?;
+        let header = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::trim)
+        };
+        let answer = Answer {
+            status: response.status().as_u16(),
+            body: Body::Torn,
+            request_id: header("x-acs-request-id")
+                .filter(|id| !id.is_empty())
+                .map(str::to_owned),
+            wait: Wait::from_headers(header("x-acs-retry-after"), header("retry-after")),
+            date: header("date")
+                .and_then(|date| jiff::fmt::rfc2822::parse(date).ok())
+                .map(|date| date.timestamp()),
+        };
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > longest_body => {
+                    return Ok(Answer {
+                        body: Body::TooLong,
+                        ..answer
+                    });
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => {
+                    return Ok(Answer {
+                        body: Body::Whole(body),
+                        ..answer
+                    });
+                }
+                Err(_) => return Ok(answer),
+            }
+        }
+    }
+
+    /// A connection that was never made has carried nothing; of every other failure nobody knows.
+    fn silence(&self, error: reqwest::Error) -> Silence {
+        // The URL has the signed query in it.
+        let error = error.without_url();
+        if error.is_connect() || error.is_builder() {
+            let reason = format!("cannot connect to {}: {}", self.endpoint, causes(&error));
+            return Silence {
+                delivery: Delivery::NeverSent,
+                reason,
+            };
+        }
+        if error.is_timeout() {
+            return self.too_late();
+        }
+        Silence {
+            delivery: Delivery::MayHaveArrived,
+            reason: format!("no answer from {}: {}", self.endpoint, causes(&error)),
+        }
+    }
+
+    fn too_late(&self) -> Silence {
+        let reason = format!(
+            "no answer from {} within {:?}",
+            self.endpoint, self.deadline
+        );
+        Silence {
+            delivery: Delivery::MayHaveArrived,
+            reason,
+        }
     }
 }
+
+/// What an HTTP error comes from. Its own text only says that a request failed.
+fn causes(error: &reqwest::Error) -> String {
+    let mut causes = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    if causes.is_empty() {
+        error.to_string()
+    } else {
+        causes.join(": ")
+    }
+}
+
+fn record<T>(call: Call, parameters: &[(&str, &str)], reply: &Reply<T>, latency: Duration) {
+    let id = |name: &str| {
+        parameters
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| *value)
+    };
+    let (result, status, request_id) = match reply {
+        Ok(success) => ("ok", Some(200), Some(success.request_id.as_str())),
+        Err(failure) => (
+            failure.class.label(),
+            failure.status,
+            failure.request_id.as_deref(),
+        ),
+    };
+    tracing::debug!(
+        action = call.action().name(),
+        app_id = id("AppId"),
+        task_id = id("TaskId"),
+        channel_id = id("ChannelId"),
+        status,
+        result,
+        request_id,
+        latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
+        "call"
+    );
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

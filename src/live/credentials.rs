@@ -123,3 +123,107 @@ fn checked(
     };
     Err(CredentialsError::Value { variable, problem })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Option<Credentials>, CredentialsError> {
+        Credentials::from_environment(|name| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn what_is_set_is_taken() {
+        assert!(read(&[]).unwrap().is_none());
+        let pair = read(&[(KEY_ID, "testid"), (KEY_SECRET, "testsecret")])
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (pair.key_id(), pair.key_secret().expose_secret()),
+            ("testid", "testsecret")
+        );
+        assert!(pair.token().is_none());
+        let triple = read(&[
+            (KEY_ID, "STS.testid"),
+            (KEY_SECRET, "testsecret"),
+            (TOKEN, "CAIS+abc/def=="),
+        ])
+        .unwrap()
+        .unwrap();
+        assert_eq!(triple.token().unwrap().expose_secret(), "CAIS+abc/def==");
+    }
+
+    #[test]
+    fn what_is_given_by_half_or_wrong_is_named() {
+        for (variables, expected) in [
+            (
+                &[(KEY_ID, "a")][..],
+                "ALIBABA_CLOUD_ACCESS_KEY_ID is set but ALIBABA_CLOUD_ACCESS_KEY_SECRET is not",
+            ),
+            (
+                &[(KEY_ID, "a"), (TOKEN, "t")],
+                "ALIBABA_CLOUD_ACCESS_KEY_ID is set but ALIBABA_CLOUD_ACCESS_KEY_SECRET is not",
+            ),
+            (
+                &[(KEY_SECRET, "hush")],
+                "ALIBABA_CLOUD_ACCESS_KEY_SECRET is set but ALIBABA_CLOUD_ACCESS_KEY_ID is not",
+            ),
+            (
+                &[(TOKEN, "hush")],
+                "ALIBABA_CLOUD_SECURITY_TOKEN is set but ALIBABA_CLOUD_ACCESS_KEY_ID is not",
+            ),
+            (
+                &[(KEY_ID, ""), (KEY_SECRET, "hush")],
+                "ALIBABA_CLOUD_ACCESS_KEY_ID is empty",
+            ),
+            (
+                &[(KEY_ID, "a"), (KEY_SECRET, "")],
+                "ALIBABA_CLOUD_ACCESS_KEY_SECRET is empty",
+            ),
+            (
+                &[(KEY_ID, "a"), (KEY_SECRET, "hush\n")],
+                "ALIBABA_CLOUD_ACCESS_KEY_SECRET is given with a blank",
+            ),
+            (
+                &[(KEY_ID, "a"), (KEY_SECRET, "hush hush")],
+                "ALIBABA_CLOUD_ACCESS_KEY_SECRET is given with a blank",
+            ),
+            (
+                &[(KEY_ID, "a\u{7}"), (KEY_SECRET, "hush")],
+                "ALIBABA_CLOUD_ACCESS_KEY_ID is given with a character",
+            ),
+            (
+                &[(KEY_ID, "a"), (KEY_SECRET, "hush"), (TOKEN, "é")],
+                "ALIBABA_CLOUD_SECURITY_TOKEN is given with a character",
+            ),
+        ] {
+            let error = read(variables).unwrap_err();
+            assert!(error.to_string().starts_with(expected), "{error}");
+            assert!(!format!("{error} {error:?}").contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_shown() {
+        let credentials = read(&[
+            (KEY_ID, "testid"),
+            (KEY_SECRET, "testsecret"),
+            (TOKEN, "testtoken"),
+        ])
+        .unwrap()
+        .unwrap();
+        assert_eq!(
+            format!("{credentials:?}"),
+            "Credentials { temporary: true, .. }"
+        );
+    }
+}

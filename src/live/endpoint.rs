@@ -40,6 +40,8 @@ impl Endpoint {
     pub fn parse(text: &str, allow_http: bool) -> Result<Self, EndpointError> {
         let url = reqwest::Url::parse(text).map_err(|_| EndpointError::NotAUrl)?;
         match url.scheme() {
+            // `host:port` reads as a scheme and a path.
+            _ if !text.contains("://") => return Err(EndpointError::NotAUrl),
             "https" => {}
             "http" if allow_http => {}
             "http" => return Err(EndpointError::PlainHttp),
@@ -67,5 +69,59 @@ impl Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.base.trim_end_matches('/'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (text, allow_http, expected) in [
+            (
+                "https://live.aliyuncs.com",
+                false,
+                Ok("https://live.aliyuncs.com"),
+            ),
+            (
+                "https://live.aliyuncs.com/",
+                true,
+                Ok("https://live.aliyuncs.com"),
+            ),
+            (
+                "HTTPS://Live.AliyunCS.com:443",
+                false,
+                Ok("https://live.aliyuncs.com"),
+            ),
+            ("https://h:8443", false, Ok("https://h:8443")),
+            ("http://127.0.0.1:8080", true, Ok("http://127.0.0.1:8080")),
+            ("http://[::1]:8080", true, Ok("http://[::1]:8080")),
+            (
+                "http://127.0.0.1:8080",
+                false,
+                Err(EndpointError::PlainHttp),
+            ),
+            ("ftp://h", true, Err(EndpointError::Scheme)),
+            ("live.aliyuncs.com", false, Err(EndpointError::NotAUrl)),
+            ("live.aliyuncs.com:443", false, Err(EndpointError::NotAUrl)),
+            ("localhost:8080", true, Err(EndpointError::NotAUrl)),
+            ("", false, Err(EndpointError::NotAUrl)),
+            ("https://", false, Err(EndpointError::NotAUrl)),
+            ("https://h:99999", false, Err(EndpointError::NotAUrl)),
+            ("https://user@h", false, Err(EndpointError::UserInfo)),
+            ("https://:pass@h", false, Err(EndpointError::UserInfo)),
+            ("https://h/path", false, Err(EndpointError::MoreThanHost)),
+            ("https://h/?", false, Err(EndpointError::MoreThanHost)),
+            (
+                "https://h?Action=x",
+                false,
+                Err(EndpointError::MoreThanHost),
+            ),
+            ("https://h#x", false, Err(EndpointError::MoreThanHost)),
+        ] {
+            let parsed = Endpoint::parse(text, allow_http).map(|endpoint| endpoint.to_string());
+            assert_eq!(parsed, expected.map(str::to_owned), "{text}");
+        }
     }
 }

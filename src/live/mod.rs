@@ -8,16 +8,20 @@ pub mod client;
 pub mod credentials;
 pub mod endpoint;
 pub mod limiter;
+mod message;
+pub mod outcome;
 pub mod redact;
+mod reply;
 pub mod sign;
 pub mod turns;
 
 pub use actions::{
-    Account, Action, AppId, ChannelId, ChannelUsers, IdError, ListedTask, PAGE_SIZE, TaskId,
+    Account, Action, AppId, Call, ChannelId, ChannelUsers, IdError, ListedTask, PAGE_SIZE, TaskId,
 };
 pub use answer::{Class, classify, says_task_is_gone};
-pub use client::{Client, ClientConfig, ClientError, Delivery, Failure, Reply, Success};
+pub use client::{Client, ClientConfig, ClientError};
 pub use credentials::{Credentials, CredentialsError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use limiter::{Limiter, Permit, Taken, Ticket};
+pub use outcome::{Delivery, Failure, Reply, Success};
 pub use turns::{Lane, Turns};

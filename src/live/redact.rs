@@ -1,1 +1,222 @@
 //! What may be shown of a text that somebody else wrote.
+//!
+//! The service echoes what it was sent (dossier 1.2), so its words may hold ingest URLs, signatures and tokens, plain or percent-encoded.
+
+use std::borrow::Cow;
+
+/// The longest text that is shown, in characters.
+pub const LONGEST: usize = 300;
+
+const HIDDEN: &str = "[redacted]";
+
+/// How often a text is percent-decoded in search of what must not be shown; the signature encodes twice.
+const LEVELS: usize = 5;
+
+/// Parts of words after which nothing of the same word is shown.
+const TELLING: [&str; 8] = [
+    "auth_key",
+    "signature=",
+    "signaturenonce",
+    "accesskeyid=",
+    "accesskeysecret",
+    "securitytoken",
+    "secret=",
+    "token=",
+];
+
+/// Words whose next word is not shown when they end in a colon or an equals sign.
+const NAMING: [&str; 6] = [
+    "signature",
+    "auth_key",
+    "accesskeysecret",
+    "secret",
+    "securitytoken",
+    "token",
+];
+
+/// `text` on one line of at most [`LONGEST`] characters, without the `secrets`, without anything of a URL but scheme and host, and without what
+/// looks like a signature or a key, also where it is percent-encoded.
+#[must_use]
+pub fn shown(text: &str, secrets: &[&str]) -> String {
+    let mut text = Cow::Borrowed(text);
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        if text.contains(secret) {
+            text = Cow::Owned(text.replace(secret, HIDDEN));
+        }
+    }
+    let mut line = String::new();
+    let mut hide_next = false;
+    for word in text
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+    {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        if std::mem::replace(&mut hide_next, names_a_secret(word)) {
+            line.push_str(HIDDEN);
+        } else {
+            line.push_str(&shown_word(word, secrets));
+        }
+    }
+    shortened(line)
+}
+
+fn names_a_secret(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    let name = word.trim_end_matches(['"', '\'']);
+    name.strip_suffix([':', '='])
+        .map(|name| name.trim_end_matches(['"', '\'']))
+        .is_some_and(|name| NAMING.iter().any(|naming| name.ends_with(naming)))
+}
+
+fn shown_word<'a>(word: &'a str, secrets: &[&str]) -> Cow<'a, str> {
+    let mut decoded = Cow::Borrowed(word);
+    for _ in 0..LEVELS {
+        if secrets
+            .iter()
+            .any(|secret| !secret.is_empty() && decoded.contains(secret))
+        {
+            return Cow::Borrowed(HIDDEN);
+        }
+        let next = percent_decoded(&decoded);
+        if next == decoded {
+            break;
+        }
+        decoded = Cow::Owned(next);
+    }
+    if let Some((before, after)) = decoded.split_once("://") {
+        return Cow::Owned(scheme_and_host(before, after));
+    }
+    let lower = decoded.to_ascii_lowercase();
+    if TELLING.iter().any(|telling| lower.contains(telling)) {
+        return Cow::Borrowed(HIDDEN);
+    }
+    Cow::Borrowed(word)
+}
+
+fn scheme_and_host(before: &str, after: &str) -> String {
+    let scheme = before
+        .rsplit(|c: char| !c.is_ascii_alphanumeric())
+        .next()
+        .unwrap_or_default();
+    let authority = after
+        .split(['/', '?', '#', '\\'])
+        .next()
+        .unwrap_or_default();
+    let from_host = &after[authority.rfind('@').map_or(0, |at| at + 1)..];
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    let end = from_host.find(|c| !legal(c)).unwrap_or(from_host.len());
+    let host = from_host[..end].trim_end_matches(['.', ':']);
+    let rest = &from_host[host.len()..];
+    let rest = if rest
+        .chars()
+        .all(|c| matches!(c, '.' | ':' | ',' | ';' | ')'))
+    {
+        rest
+    } else {
+        "/…"
+    };
+    format!("{scheme}://{host}{rest}")
+}
+
+fn percent_decoded(text: &str) -> String {
+    let digit = |byte: Option<&u8>| {
+        byte.and_then(|byte| char::from(*byte).to_digit(16))
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if byte == b'%'
+            && let (Some(high), Some(low)) = (digit(bytes.get(at + 1)), digit(bytes.get(at + 2)))
+        {
+            out.push(high * 16 + low);
+            at += 3;
+        } else {
+            out.push(byte);
+            at += 1;
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn shortened(mut line: String) -> String {
+    if let Some((cut, _)) = line.char_indices().nth(LONGEST)
+        && let Some((cut, _)) = line[..cut].char_indices().next_back()
+    {
+        line.truncate(cut);
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRETS: [&str; 2] = ["s3cr3t/Key+1", "CAIS+abc/def=="];
+
+    #[test]
+    fn nasty_echoes() {
+        let cases = [
+            (
+                "plain words stay, so do app-01 and final-42.",
+                "plain words stay, so do app-01 and final-42.",
+            ),
+            ("two\nlines\r\n and\ta\u{0}null", "two lines and a null"),
+            (
+                "rtmp://push.example.com/live/KEY?auth_key=1-2-3 is in use",
+                "rtmp://push.example.com/… is in use",
+            ),
+            (
+                "rtmp%3A%2F%2Fpush.example.com%2Flive%2FKEY%3Fauth_key%3D1 is in use",
+                "rtmp://push.example.com/… is in use",
+            ),
+            (
+                "rtmp%253a%252f%252fpush.example.com%252flive%252fKEY is in use",
+                "rtmp://push.example.com/… is in use",
+            ),
+            (
+                "https://user:KEY@h.example:8443/KEY",
+                "https://h.example:8443/…",
+            ),
+            ("https://user:KEY%40h.example/KEY", "https://h.example/…"),
+            (
+                r#"{"StreamURL":"rtmp://h/KEY","Other":"rtmp://i/KEY"}"#,
+                "rtmp://h/…",
+            ),
+            ("HTTP://h#KEY", "HTTP://h/…"),
+            (
+                "at https://h.example:8443: refused, see http://h.",
+                "at https://h.example:8443: refused, see http://h.",
+            ),
+            ("rtmp://[::1]:1935/KEY", "rtmp://[::1]:1935/…"),
+            ("live/s1?auth_key=KEY", "[redacted]"),
+            ("live/s1%3Fauth%5Fkey%3DKEY", "[redacted]"),
+            ("a=1&Signature=KEY&b=2 wrong", "[redacted] wrong"),
+            ("Signature: KEY is wrong", "Signature: [redacted] is wrong"),
+            ("\"auth_key\": \"KEY\"", "[redacted] [redacted]"),
+            (
+                "string to sign is:POST&%2F&AccessKeyId%3DKEY%26Action%3DStop",
+                "string to sign [redacted]",
+            ),
+            ("key s3cr3t/Key+1!", "key [redacted]!"),
+            ("key s3cr3t%2FKey%2B1!", "key [redacted]"),
+            ("key s3cr3t%252fKey%252b1!", "key [redacted]"),
+            ("x=CAIS%2Babc%2Fdef%3D%3D", "[redacted]"),
+        ];
+        for (raw, expected) in cases {
+            assert_eq!(shown(raw, &SECRETS), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn length_is_bounded_in_characters() {
+        assert_eq!(shown(&"é".repeat(LONGEST), &[]).chars().count(), LONGEST);
+        let long = shown(&"é".repeat(LONGEST + 1), &[]);
+        assert_eq!(long.chars().count(), LONGEST);
+        assert!(long.ends_with("é…"), "{long}");
+    }
+}

@@ -161,3 +161,7 @@ impl<K: Clone + Eq + Hash> Turns<K> {
         self.counter
     }
 }
+
+#[cfg(test)]
+#[path = "turns_tests.rs"]
+mod tests;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Done, Scene, fields};
+use super::{Answer, Scene, fields};
 use crate::reply::Refusal;
 use crate::sign::Params;
 use crate::switches::ListGone;
 
-pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Result<Done, Refusal> {
+pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Answer {
     let with_stopped = scene.switches.list_shows_stopped;
     let tasks: Vec<Arc<Value>> = if fields::optional(params, "TaskId").is_some() {
         let found = scene.world.listed(app, fields::task(params)?, with_stopped);
@@ -32,5 +32,5 @@ pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Result<Done
         "MPUTasks".to_owned(),
         tasks.iter().map(|task| Value::clone(task)).collect(),
     );
-    Ok(Done::unchanged(members))
+    Ok(members)
 }

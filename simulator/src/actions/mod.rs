@@ -81,36 +81,14 @@ pub struct Scene<'a> {
     pub switches: &'a Switches,
     /// Now.
     pub now: Moment,
-    /// Sequence number of the call.
-    pub call: u64,
+    /// Sequence number of the call, where it still has one in the log.
+    pub call: Option<u64>,
     /// Simulated milliseconds by which a Stop's effect comes after its answer.
     pub stop_after: Option<i64>,
 }
 
-/// What an action answers besides the request id, and whether it changed something.
-#[derive(Debug)]
-pub struct Done {
-    /// Members of the answer.
-    pub members: Map<String, Value>,
-    /// It changed something.
-    pub effect: bool,
-}
-
-impl Done {
-    fn changed() -> Self {
-        Self {
-            members: Map::new(),
-            effect: true,
-        }
-    }
-
-    fn unchanged(members: Map<String, Value>) -> Self {
-        Self {
-            members,
-            effect: false,
-        }
-    }
-}
+/// What an action answers besides the request id.
+pub type Answer = Result<Map<String, Value>, Refusal>;
 
 /// Performs an action. Permissions and quota are checked before; the parameters are checked here.
 pub fn perform(
@@ -118,7 +96,7 @@ pub fn perform(
     params: &Params,
     owns: impl Fn(&str) -> bool,
     scene: &mut Scene<'_>,
-) -> Result<Done, Refusal> {
+) -> Answer {
     let app = fields::app(params)?;
     let perform = match action {
         Action::Start => start::perform,

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Done, Scene, fields, nested};
+use super::{Answer, Scene, fields, nested};
 use crate::reply::Refusal;
 use crate::sign::Params;
 use crate::world::{By, Order, OutputError, StartError, TaskKey};
 
-pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Result<Done, Refusal> {
+pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Answer {
     let channel = fields::channel(params)?;
     let task = fields::task(params)?;
     fields::required(params, "MixMode")?;
@@ -38,18 +38,16 @@ pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Result<Done
         TaskKey::new(app, task),
         order,
         By::Api,
-        Some(scene.call),
+        scene.call,
     );
-    started
-        .map(|()| Done::changed())
-        .map_err(|error| match error {
-            StartError::NoChannel => Refusal::invalid_param("The channel does not exist"),
-            StartError::Exists => Refusal::invalid_param("The task already exists"),
-            StartError::NotCleared => {
-                Refusal::invalid_param("The task already exists, it is not cleared yet")
-            }
-            StartError::Output(error) => output_refusal(error),
-        })
+    started.map(|()| Map::new()).map_err(|error| match error {
+        StartError::NoChannel => Refusal::invalid_param("The channel does not exist"),
+        StartError::Exists => Refusal::invalid_param("The task already exists"),
+        StartError::NotCleared => {
+            Refusal::invalid_param("The task already exists, it is not cleared yet")
+        }
+        StartError::Output(error) => output_refusal(error),
+    })
 }
 
 /// How the two output rules are refused; the real texts are not known.

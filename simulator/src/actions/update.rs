@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::start::{Media, output_refusal};
-use super::{Done, Scene, fields, nested};
+use super::{Answer, Scene, fields, nested};
 use crate::reply::Refusal;
 use crate::sign::Params;
 use crate::world::{Order, TaskKey, UpdateError};
 
-pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Result<Done, Refusal> {
+pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Answer {
     let channel = fields::channel(params)?;
     let task = fields::task(params)?;
     let media = Media::read(params, &nested::SEI_UPDATE)?;
@@ -21,15 +21,11 @@ pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Result<Done
         .update(scene.now, scene.switches, &key, scene.call, |old| {
             keep_fixed(new, old)
         });
-    updated
-        .map(|()| Done::changed())
-        .map_err(|error| match error {
-            UpdateError::NotRunning => Refusal::invalid_param("The task does not exist"),
-            UpdateError::OtherChannel => {
-                Refusal::invalid_param("ChannelId is not that of the task")
-            }
-            UpdateError::Output(error) => output_refusal(error),
-        })
+    updated.map(|()| Map::new()).map_err(|error| match error {
+        UpdateError::NotRunning => Refusal::invalid_param("The task does not exist"),
+        UpdateError::OtherChannel => Refusal::invalid_param("ChannelId is not that of the task"),
+        UpdateError::Output(error) => output_refusal(error),
+    })
 }
 
 /// What is fixed at Start: region, idle time and the payload type of SEI.

@@ -2,14 +2,13 @@
 
 use serde_json::{Map, json};
 
-use super::{Done, Scene, fields};
-use crate::reply::Refusal;
+use super::{Answer, Scene, fields};
 use crate::sign::Params;
 
 /// At most so many viewers are named.
 const VIEWERS: usize = 1000;
 
-pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Result<Done, Refusal> {
+pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Answer {
     let state = scene
         .world
         .channel(scene.now, scene.switches, app, fields::channel(params)?);
@@ -26,5 +25,5 @@ pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Result<Done
         "Timestamp".to_owned(),
         json!(scene.now.simulated.div_euclid(1000)),
     );
-    Ok(Done::unchanged(members))
+    Ok(members)
 }

@@ -38,7 +38,7 @@ enum Event {
     LateStop {
         key: TaskKey,
         incarnation: u64,
-        call: u64,
+        call: Option<u64>,
     },
     /// Outputs have cooled down.
     OutputsFree { urls: Vec<String> },
@@ -145,7 +145,7 @@ impl World {
                 call,
             } => {
                 if self.running(&key, incarnation).is_some() {
-                    self.end(&key, at, switches, By::Api, Some(call));
+                    self.end(&key, at, switches, By::Api, call);
                 }
             }
             Event::OutputsFree { urls } => self.outputs.forget(&urls, at.simulated),
@@ -246,7 +246,7 @@ impl World {
         now: Moment,
         switches: &Switches,
         key: &TaskKey,
-        call: u64,
+        call: Option<u64>,
         change: impl FnOnce(&Order) -> Order,
     ) -> Result<(), UpdateError> {
         let task = self
@@ -283,14 +283,7 @@ impl World {
                 Arc::clone(&order.detail),
             );
         }
-        self.record(
-            now,
-            key,
-            &order.channel,
-            ChangeKind::Updated,
-            By::Api,
-            Some(call),
-        );
+        self.record(now, key, &order.channel, ChangeKind::Updated, By::Api, call);
         if let Some(task) = self.tasks.get_mut(key) {
             task.order = order;
             task.updated_at = now.simulated;
@@ -318,7 +311,12 @@ impl World {
     }
 
     /// Plans the effect of a Stop for later.
-    pub fn stop_later(&mut self, at: Millis, key: &TaskKey, call: u64) -> Result<(), NotRunning> {
+    pub fn stop_later(
+        &mut self,
+        at: Millis,
+        key: &TaskKey,
+        call: Option<u64>,
+    ) -> Result<(), NotRunning> {
         let task = self
             .tasks
             .get(key)

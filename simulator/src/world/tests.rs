@@ -204,7 +204,7 @@ fn an_update_moves_outputs_and_place() {
     let update = |stage: &mut Stage, channel: &'static str, url: &'static str| {
         stage
             .world
-            .update(stage.now, &stage.switches, &key, 7, |_| {
+            .update(stage.now, &stage.switches, &key, Some(7), |_| {
                 order(channel, url, None)
             })
     };
@@ -239,7 +239,9 @@ fn a_late_stop_does_not_hit_the_next_task_of_that_id() {
     assert_eq!(stage.start("t", "c", "rtmp://x/a"), Ok(()));
     let key = TaskKey::new("app", "t");
     assert_eq!(
-        stage.world.stop_later(stage.now.simulated + 5_000, &key, 1),
+        stage
+            .world
+            .stop_later(stage.now.simulated + 5_000, &key, Some(1)),
         Ok(())
     );
     stage.jump(4_999);
@@ -249,7 +251,9 @@ fn a_late_stop_does_not_hit_the_next_task_of_that_id() {
     stage.jump(10_000);
     assert!(stage.runs("t"));
     assert_eq!(
-        stage.world.stop_later(stage.now.simulated + 5_000, &key, 2),
+        stage
+            .world
+            .stop_later(stage.now.simulated + 5_000, &key, Some(2)),
         Ok(())
     );
     stage.jump(5_000);
@@ -345,7 +349,7 @@ fn play(steps: &[Step], grain: Millis) -> Vec<(String, ChangeKind, By, Millis)> 
                 let at = stage.now.simulated + Millis::from(*millis);
                 let _ = stage
                     .world
-                    .stop_later(at, &TaskKey::new("app", &format!("t{task}")), 0);
+                    .stop_later(at, &TaskKey::new("app", &format!("t{task}")), None);
             }
             Step::Users(channel, present) => {
                 stage.fill(

@@ -15,6 +15,7 @@
 pub mod audit;
 pub mod cluster;
 pub mod process;
+pub mod simulator;
 
 use std::fmt::Debug;
 use std::path::PathBuf;

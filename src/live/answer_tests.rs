@@ -1,0 +1,276 @@
+use super::*;
+
+const ALL: [Call; 4] = [
+    Call::Stop,
+    Call::ListTask,
+    Call::ListPage,
+    Call::ChannelUsers,
+];
+const ONE_TASK: [Call; 2] = [Call::Stop, Call::ListTask];
+const OTHERS: [Call; 2] = [Call::ListPage, Call::ChannelUsers];
+
+fn assert_class(calls: &[Call], status: u16, code: Option<&str>, message: &str, expected: Class) {
+    for call in calls {
+        assert_eq!(
+            classify(*call, status, code, message, false),
+            expected,
+            "{call:?} {status} {code:?} {message}"
+        );
+    }
+}
+
+/// Vendor page: `StopLiveMPUTask`, error codes.
+#[test]
+fn the_six_documented_errors() {
+    assert_class(
+        &ONE_TASK,
+        400,
+        Some("InvalidParam"),
+        "task not exist.",
+        Class::NotFoundLike,
+    );
+    assert_class(
+        &OTHERS,
+        400,
+        Some("InvalidParam"),
+        "PageNo.",
+        Class::RequestRejected,
+    );
+    assert_class(
+        &ALL,
+        400,
+        Some("InvalidAppId"),
+        "app, please check and try again later.",
+        Class::AppIdRejected,
+    );
+    assert_class(
+        &ALL,
+        400,
+        Some("MissingParam"),
+        "TaskId, please check and try again later.",
+        Class::RequestRejected,
+    );
+    assert_class(
+        &ALL,
+        404,
+        Some("MissingParam"),
+        "TaskId, please check and try again later.",
+        Class::RequestRejected,
+    );
+    assert_class(
+        &ALL,
+        500,
+        Some("InternalError"),
+        "InternalError",
+        Class::InternalError,
+    );
+    assert_class(
+        &ALL,
+        403,
+        Some("OperationDenied"),
+        "Your account has not enabled the Live service",
+        Class::ServiceNotEnabled,
+    );
+    assert_class(
+        &ALL,
+        403,
+        Some("Forbidden"),
+        "no right",
+        Class::AccessDenied,
+    );
+}
+
+/// Dossier 7.1, and spellings that it says to expect.
+#[test]
+fn the_codes_of_the_gateway() {
+    for (status, code, expected) in [
+        (400, "Throttling", Class::Throttled),
+        (429, "Throttling.User", Class::Throttled),
+        (503, "Throttling.Api", Class::Throttled),
+        (400, "Rejected.Throttling", Class::Throttled),
+        (503, "ServiceUnavailable", Class::ServiceUnavailable),
+        (500, "UnknownError", Class::ServiceUnavailable),
+        (500, "InternalServiceError", Class::ServiceUnavailable),
+        (502, "BadGateway", Class::ServiceUnavailable),
+        (504, "GatewayTimeout", Class::ServiceUnavailable),
+        (400, "SignatureDoesNotMatch", Class::CredentialsRejected),
+        (403, "SignatureDoesNotMatch", Class::CredentialsRejected),
+        (400, "IncompleteSignature", Class::CredentialsRejected),
+        (400, "SignatureNonceUsed", Class::NonceUsed),
+        (400, "InvalidTimeStamp.Expired", Class::ClockSkew),
+        (400, "InvalidTimeStamp.Format", Class::RequestRejected),
+        (
+            404,
+            "InvalidAccessKeyId.NotFound",
+            Class::CredentialsRejected,
+        ),
+        (
+            400,
+            "InvalidAccessKeyId.NotFound",
+            Class::CredentialsRejected,
+        ),
+        (
+            400,
+            "InvalidAccessKeyId.Inactive",
+            Class::CredentialsRejected,
+        ),
+        (
+            403,
+            "Forbidden.AccessKeyDisabled",
+            Class::CredentialsRejected,
+        ),
+        (
+            400,
+            "InvalidSecurityToken.Expired",
+            Class::CredentialsRejected,
+        ),
+        (
+            403,
+            "InvalidSecurityToken.Malformed",
+            Class::CredentialsRejected,
+        ),
+        (
+            400,
+            "InvalidSecurityToken.MismatchWithAccessKey",
+            Class::CredentialsRejected,
+        ),
+        (400, "MissingSecurityToken", Class::CredentialsRejected),
+        (403, "Forbidden.RAM", Class::AccessDenied),
+        (403, "NoPermission", Class::AccessDenied),
+        (403, "Forbidden.Whatever", Class::AccessDenied),
+        (403, "OperationDenied.Suspended", Class::ServiceNotEnabled),
+        (404, "InvalidAction.NotFound", Class::RequestRejected),
+        (404, "InvalidApi.NotFound", Class::RequestRejected),
+        (400, "InvalidVersion", Class::RequestRejected),
+        (404, "InvalidProduct.NotFound", Class::RequestRejected),
+        (404, "InvalidProtocol.NeedSsl", Class::RequestRejected),
+        (400, "MissingParameter", Class::RequestRejected),
+        (400, "MissingTaskId", Class::RequestRejected),
+        (400, "InvalidParameter", Class::RequestRejected),
+        (400, "InvalidTaskId", Class::RequestRejected),
+        (400, "UnsupportedHTTPMethod", Class::RequestRejected),
+        (400, "InvalidParameter.Format", Class::RequestRejected),
+    ] {
+        assert_class(&ALL, status, Some(code), "words", expected);
+        assert_class(
+            &ALL,
+            status,
+            Some(&code.to_ascii_lowercase()),
+            "words",
+            expected,
+        );
+    }
+}
+
+/// Dossier 2.1: what sibling and older APIs say. Meant of a task only where one task was asked about.
+#[test]
+fn synonyms_of_not_found() {
+    for code in [
+        "NotFound.Task",
+        "InvalidParameter.TaskId",
+        "CodeTaskNotExist",
+        "ResourceNotExist",
+        "InvalidTask.NotFound",
+        "TaskNotExist",
+        "TaskNotFound",
+    ] {
+        for status in [400, 404] {
+            assert_class(
+                &ONE_TASK,
+                status,
+                Some(code),
+                "no such task",
+                Class::NotFoundLike,
+            );
+            assert_class(
+                &OTHERS,
+                status,
+                Some(code),
+                "no such task",
+                Class::RequestRejected,
+            );
+        }
+    }
+    assert_class(
+        &ONE_TASK,
+        500,
+        Some("NotFound.Task"),
+        "no such task",
+        Class::NotFoundLike,
+    );
+    assert_class(
+        &ALL,
+        400,
+        Some("InvalidTask.IDError"),
+        "bad id",
+        Class::RequestRejected,
+    );
+    assert_class(
+        &ALL,
+        400,
+        Some("InputInvalid"),
+        "bad input",
+        Class::RequestRejected,
+    );
+    assert_class(&ALL, 403, Some("NoAuth"), "no right", Class::AccessDenied);
+}
+
+#[test]
+fn a_status_without_a_known_code() {
+    for (status, expected) in [
+        (200, Class::ServiceUnavailable),
+        (301, Class::ServiceUnavailable),
+        (307, Class::ServiceUnavailable),
+        (400, Class::RequestRejected),
+        (401, Class::RequestRejected),
+        (403, Class::AccessDenied),
+        (404, Class::RequestRejected),
+        (408, Class::ServiceUnavailable),
+        (418, Class::RequestRejected),
+        (429, Class::Throttled),
+        (500, Class::ServiceUnavailable),
+        (502, Class::ServiceUnavailable),
+        (503, Class::ServiceUnavailable),
+        (504, Class::ServiceUnavailable),
+        (599, Class::ServiceUnavailable),
+    ] {
+        assert_class(&ALL, status, None, "", expected);
+        assert_class(&ALL, status, Some(""), "", expected);
+        assert_class(
+            &ALL,
+            status,
+            Some("NeverSeenBefore"),
+            "task not found",
+            expected,
+        );
+    }
+    assert_class(
+        &ALL,
+        403,
+        None,
+        "Your account has not enabled the Live service",
+        Class::ServiceNotEnabled,
+    );
+}
+
+/// Dossier 7.2: any error with the header is throttling.
+#[test]
+fn a_request_to_wait_is_throttling_whatever_it_comes_with() {
+    for (status, code) in [
+        (400, Some("InvalidParam")),
+        (404, None),
+        (500, Some("InternalError")),
+        (503, None),
+    ] {
+        for call in ALL {
+            assert_eq!(classify(call, status, code, "", true), Class::Throttled);
+        }
+    }
+}
+
+#[test]
+fn labels_are_distinct() {
+    let labels: std::collections::BTreeSet<_> =
+        Class::ALL.iter().map(|class| class.label()).collect();
+    assert_eq!(labels.len(), Class::ALL.len());
+}

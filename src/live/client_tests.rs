@@ -1,0 +1,631 @@
+//! The client against a real peer on the wire that plays a script.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use secrecy::SecretString;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::live::outcome::Success;
+
+const SECRET: &str = "s3cr3t/Key+1";
+const TOKEN: &str = "CAIS+abc/def==";
+
+/// What the peer does with one connection once it has read a request's head.
+#[derive(Clone)]
+enum Act {
+    /// Writes this and closes.
+    Say(String),
+    /// Writes this and keeps the connection open, for the next act or for ever.
+    SayAndStay(String),
+    /// Closes so that the client sees a reset.
+    Reset,
+    /// Writes this, and then one blank after the other until the client is gone.
+    Drip(String),
+}
+
+/// A peer that plays one act for each request that it gets and tells the requests' heads.
+struct Peer {
+    address: SocketAddr,
+    heads: mpsc::UnboundedReceiver<String>,
+}
+
+async fn peer(acts: impl IntoIterator<Item = Act>) -> Peer {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (told, heads) = mpsc::unbounded_channel();
+    let acts: Vec<Act> = acts.into_iter().collect();
+    tokio::spawn(async move {
+        let mut acts = acts.into_iter();
+        while let Ok((stream, _)) = listener.accept().await {
+            // One connection at a time: a second one beside an open one would never be served, and the test would see it.
+            serve(stream, &mut acts, &told).await;
+        }
+    });
+    Peer { address, heads }
+}
+
+async fn serve(
+    mut stream: TcpStream,
+    acts: &mut impl Iterator<Item = Act>,
+    told: &mpsc::UnboundedSender<String>,
+) {
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => return,
+            }
+        }
+        let _ = told.send(String::from_utf8(head).unwrap());
+        match acts.next() {
+            Some(Act::Say(answer)) => {
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = stream.shutdown().await;
+                return;
+            }
+            Some(Act::SayAndStay(answer)) => {
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+            Some(Act::Reset) => {
+                stream.set_zero_linger().unwrap();
+                return;
+            }
+            Some(Act::Drip(answer)) => {
+                let _ = stream.write_all(answer.as_bytes()).await;
+                while stream.write_all(b" ").await.is_ok() {
+                    tokio::task::yield_now().await;
+                }
+                return;
+            }
+            None => return,
+        }
+    }
+}
+
+fn http(status: u16, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status} Whatever\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        body.len()
+    )
+}
+
+fn ok(body: &str) -> Act {
+    Act::Say(http(200, "", body))
+}
+
+fn credentials() -> Credentials {
+    Credentials::new(
+        "testid",
+        SecretString::from(SECRET),
+        Some(SecretString::from(TOKEN)),
+    )
+}
+
+fn client_to(address: SocketAddr, deadline: Duration) -> Client {
+    // A second one finds the first installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let endpoint = Endpoint::parse(&format!("http://{address}"), true).unwrap();
+    Client::new(
+        ClientConfig {
+            endpoint,
+            call_deadline: deadline,
+        },
+        Some(credentials()),
+    )
+    .unwrap()
+}
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn app() -> AppId {
+    AppId::try_from("app-01").unwrap()
+}
+
+fn task() -> TaskId {
+    TaskId::try_from("final-42").unwrap()
+}
+
+/// What Stop makes of one act of the peer.
+async fn stop_meets(act: Act, deadline: Duration) -> (Reply<()>, Vec<String>) {
+    let mut peer = peer([act]).await;
+    let reply = client_to(peer.address, deadline)
+        .stop(&app(), &task())
+        .await;
+    let mut heads = Vec::new();
+    while let Ok(head) = peer.heads.try_recv() {
+        heads.push(head);
+    }
+    (reply, heads)
+}
+
+fn query(head: &str) -> &str {
+    head.strip_prefix("POST /?")
+        .unwrap()
+        .split_once(" HTTP/1.1\r\n")
+        .unwrap()
+        .0
+}
+
+fn parameters(head: &str) -> BTreeMap<String, String> {
+    reqwest::Url::parse(&format!("http://h/?{}", query(head)))
+        .unwrap()
+        .query_pairs()
+        .into_owned()
+        .collect()
+}
+
+#[tokio::test]
+async fn what_is_sent_is_what_was_signed() {
+    let (reply, heads) = stop_meets(ok(r#"{"RequestId":"r-1"}"#), LONG).await;
+    assert_eq!(
+        reply,
+        Ok(Success {
+            value: (),
+            request_id: "r-1".to_owned()
+        })
+    );
+    let [head] = &heads[..] else {
+        panic!("{heads:?}")
+    };
+    let sent = parameters(head);
+    let now: Timestamp = sent["Timestamp"].parse().unwrap();
+    let ids = [("AppId", "app-01"), ("TaskId", "final-42")];
+    let signed = v1::sign(
+        "StopLiveMPUTask",
+        &ids,
+        &credentials(),
+        &sent["SignatureNonce"],
+        now,
+    );
+    assert_eq!(query(head), signed.query);
+    assert!(Timestamp::now().duration_since(now).unsigned_abs() < Duration::from_mins(1));
+    let lower = head.to_ascii_lowercase();
+    assert!(lower.contains("content-length: 0\r\n"), "{head}");
+    assert!(lower.contains("accept: application/json\r\n"), "{head}");
+    assert!(!lower.contains("transfer-encoding"), "{head}");
+}
+
+#[tokio::test]
+async fn each_call_asks_for_what_it_should() {
+    let list = r#"{"RequestId":"r","MPUTasks":[{"TaskId":"final-42","ChannelId":"room","MaxIdleTime":"60"}]}"#;
+    let users = r#"{"RequestId":"r","IsChannelExists":true,"InteractiveUserNumber":1,"LiveUserNumber":2,"Timestamp":7}"#;
+    let acts = [list, list, users].map(|body| Act::SayAndStay(http(200, "", body)));
+    let mut peer = peer(acts).await;
+    let client = client_to(peer.address, LONG);
+    let expected = ListedTask {
+        task_id: "final-42".to_owned(),
+        channel_id: Some("room".to_owned()),
+        max_idle: Some(Duration::from_mins(1)),
+    };
+    assert_eq!(
+        client.list_task(&app(), &task()).await.unwrap().value,
+        vec![expected.clone()]
+    );
+    assert_eq!(client.list_page(&app(), 3).await.unwrap().value, [expected]);
+    let channel = ChannelId::try_from("room").unwrap();
+    let users = client.channel_users(&app(), &channel).await.unwrap().value;
+    assert_eq!(
+        users,
+        ChannelUsers {
+            exists: true,
+            interactive: 1,
+            viewers: 2,
+            timestamp: 7
+        }
+    );
+
+    let mut nonces = BTreeSet::new();
+    for expected in [
+        &[
+            ("Action", "ListRtcMPUTaskDetail"),
+            ("AppId", "app-01"),
+            ("TaskId", "final-42"),
+        ][..],
+        &[
+            ("Action", "ListRtcMPUTaskDetail"),
+            ("AppId", "app-01"),
+            ("PageNo", "3"),
+            ("PageSize", "100"),
+        ],
+        &[
+            ("Action", "DescribeChannelUsers"),
+            ("AppId", "app-01"),
+            ("ChannelId", "room"),
+        ],
+    ] {
+        let sent = parameters(&peer.heads.try_recv().unwrap());
+        for (name, value) in expected {
+            assert_eq!(sent[*name], *value);
+        }
+        assert!(nonces.insert(sent["SignatureNonce"].clone()));
+    }
+}
+
+/// None of these is an accepted Stop, and all leave open what the service did.
+#[tokio::test]
+async fn a_200_that_is_not_the_services_is_no_success() {
+    let long = format!(
+        r#"{{"RequestId":"r","Filler":"{}"}}"#,
+        "x".repeat(SMALL_BODY)
+    );
+    for (what, act) in [
+        ("empty", ok("")),
+        ("HTML", ok("<html>Welcome! RequestId</html>")),
+        ("no object", ok(r#"["RequestId"]"#)),
+        ("no request id", ok(r#"{"Status":"ok"}"#)),
+        ("an empty request id", ok(r#"{"RequestId":" "}"#)),
+        ("more than JSON", ok(r#"{"RequestId":"r"}{"#)),
+        (
+            "half of it",
+            Act::Say(
+                "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"RequestId\":\"r\"}".to_owned(),
+            ),
+        ),
+        (
+            "half a chunk",
+            Act::Say(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{\"RequestId\":\"r\"}"
+                    .to_owned(),
+            ),
+        ),
+        ("too long", ok(&long)),
+        (
+            "another 2xx",
+            Act::Say(http(202, "", r#"{"RequestId":"r"}"#)),
+        ),
+        (
+            "a redirect",
+            Act::Say(http(
+                307,
+                "Location: /elsewhere\r\n",
+                r#"{"RequestId":"r"}"#,
+            )),
+        ),
+        ("no HTTP", Act::Say("220 smtp ready\r\n".to_owned())),
+        ("nothing", Act::Say(String::new())),
+        ("a reset", Act::Reset),
+    ] {
+        let (reply, heads) = stop_meets(act, LONG).await;
+        let failure = reply.expect_err(what);
+        assert_eq!(
+            (failure.class, failure.delivery),
+            (Class::ServiceUnavailable, Delivery::MayHaveArrived),
+            "{what}: {failure:?}"
+        );
+        assert!(!failure.task_gone, "{what}");
+        assert_eq!(heads.len(), 1, "{what}: one call is one request");
+    }
+}
+
+#[tokio::test]
+async fn an_error_code_in_a_200_is_an_error() {
+    let (reply, _) = stop_meets(
+        ok(r#"{"RequestId":"r","Code":"InternalError","Message":"no"}"#),
+        LONG,
+    )
+    .await;
+    let failure = reply.unwrap_err();
+    assert_eq!(
+        (failure.class, failure.delivery),
+        (Class::InternalError, Delivery::Answered)
+    );
+}
+
+#[tokio::test]
+async fn a_list_without_a_list_is_not_an_empty_one() {
+    let mut peer = peer([ok(r#"{"RequestId":"r"}"#)]).await;
+    let failure = client_to(peer.address, LONG)
+        .list_task(&app(), &task())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.class, failure.delivery),
+        (Class::ServiceUnavailable, Delivery::MayHaveArrived)
+    );
+    assert!(peer.heads.try_recv().is_ok());
+}
+
+#[tokio::test]
+async fn a_list_may_be_longer_than_other_answers_but_not_endless() {
+    let filled = |length: usize| {
+        format!(
+            r#"{{"RequestId":"r","MPUTasks":[],"Filler":"{}"}}"#,
+            "x".repeat(length)
+        )
+    };
+    for (length, expected) in [(LIST_BODY - 100, true), (LIST_BODY, false)] {
+        let peer = peer([ok(&filled(length))]).await;
+        let reply = client_to(peer.address, LONG)
+            .list_task(&app(), &task())
+            .await;
+        assert_eq!(reply.is_ok(), expected, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn silence_ends_at_the_deadline() {
+    let short = Duration::from_millis(200);
+    for (what, act) in [
+        ("no answer", Act::SayAndStay(String::new())),
+        (
+            "half a head",
+            Act::SayAndStay("HTTP/1.1 200 OK\r\nContent-Le".to_owned()),
+        ),
+        (
+            "half a body",
+            Act::SayAndStay("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_owned()),
+        ),
+    ] {
+        let (reply, heads) = stop_meets(act, short).await;
+        let failure = reply.expect_err(what);
+        assert_eq!(
+            (failure.class, failure.delivery),
+            (Class::ServiceUnavailable, Delivery::MayHaveArrived),
+            "{what}: {failure:?}"
+        );
+        assert_eq!(heads.len(), 1, "{what}");
+    }
+}
+
+/// Neither the deadline nor the memory is at the mercy of a peer that keeps talking.
+#[tokio::test]
+async fn an_endless_answer_is_cut_off() {
+    let head = "HTTP/1.1 200 OK\r\n\r\n{\"RequestId\":\"r\"}";
+    let (reply, _) = stop_meets(Act::Drip(head.to_owned()), LONG).await;
+    assert_eq!(
+        reply.unwrap_err().message,
+        "HTTP 200, but not the service's answer: it is too long"
+    );
+}
+
+#[tokio::test]
+async fn nobody_there_means_never_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let failure = client_to(address, LONG)
+        .stop(&app(), &task())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.class, failure.delivery),
+        (Class::ServiceUnavailable, Delivery::NeverSent)
+    );
+    assert!(
+        failure
+            .message
+            .starts_with(&format!("cannot connect to http://{address}: ")),
+        "{}",
+        failure.message
+    );
+    assert!(
+        !failure.message.contains("Signature"),
+        "{}",
+        failure.message
+    );
+}
+
+#[tokio::test]
+async fn without_credentials_nothing_is_sent() {
+    let mut peer = peer([]).await;
+    let endpoint = Endpoint::parse(&format!("http://{}", peer.address), true).unwrap();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = Client::new(
+        ClientConfig {
+            endpoint,
+            call_deadline: LONG,
+        },
+        None,
+    )
+    .unwrap();
+    let failure = client.stop(&app(), &task()).await.unwrap_err();
+    assert_eq!(
+        (failure.class, failure.delivery),
+        (Class::CredentialsMissing, Delivery::NeverSent)
+    );
+    assert!(peer.heads.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn an_error_tells_all_that_it_may() {
+    let body = r#"{"RequestId":"r-9","Code":"InvalidParam","Message":"task final-42 not exist.","HostId":"h"}"#;
+    let (reply, _) = stop_meets(Act::Say(http(400, "Retry-After: 3600\r\n", body)), LONG).await;
+    let expected = Failure {
+        class: Class::NotFoundLike,
+        delivery: Delivery::Answered,
+        status: Some(400),
+        code: Some("InvalidParam".to_owned()),
+        message: "task final-42 not exist.".to_owned(),
+        task_gone: true,
+        retry_after: Some(Duration::from_mins(2)),
+        request_id: Some("r-9".to_owned()),
+    };
+    assert_eq!(reply, Err(expected));
+}
+
+/// The service repeats the request in many ways (dossier 6.3); none of it comes through.
+#[tokio::test]
+async fn nothing_secret_is_shown_whatever_the_service_repeats() {
+    let mut peer = peer([Act::SayAndStay(http(200, "", r#"{"RequestId":"r"}"#))]).await;
+    let client = client_to(peer.address, LONG);
+    client.stop(&app(), &task()).await.unwrap();
+    assert!(!format!("{client:?}").contains(SECRET) && !format!("{client:?}").contains(TOKEN));
+    let sample = peer.heads.try_recv().unwrap();
+    assert!(sample.contains("&SecurityToken=CAIS%2Babc%2Fdef%3D%3D&"));
+
+    // The peer answers with what it was sent, in the request id and the code too.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client_to(listener.local_addr().unwrap(), LONG);
+    let echo = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        let signature = parameters(&head)["Signature"].clone();
+        let message = format!(
+            "wrong: {SECRET} {TOKEN} {signature} {query} sign:POST&%2F&{query} rtmp://push.example.com/KEY?auth_key=KEY http%3A%2F%2Fh%2FKEY",
+            query = query(&head)
+        );
+        let body = serde_json::json!({"Code": TOKEN, "Message": message, "RequestId": signature})
+            .to_string();
+        stream
+            .write_all(http(400, "", &body).as_bytes())
+            .await
+            .unwrap();
+        signature
+    };
+    let (app, task) = (app(), task());
+    let (reply, signature) = tokio::join!(client.stop(&app, &task), echo);
+    let shown = format!("{:?}", reply.unwrap_err());
+    let encoded = signature
+        .replace('+', "%2B")
+        .replace('/', "%2F")
+        .replace('=', "%3D");
+    for secret in [
+        SECRET,
+        TOKEN,
+        "CAIS%2Babc",
+        &signature,
+        &encoded,
+        "KEY",
+        "auth_key",
+        "AccessKeyId",
+    ] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+    assert!(shown.contains("rtmp://push.example.com/…"), "{shown}");
+}
+
+#[tokio::test]
+async fn after_a_refused_date_the_services_clock_counts() {
+    let theirs = Timestamp::now() + SignedDuration::from_mins(20);
+    let refusal = |date: Timestamp| {
+        let date = jiff::fmt::rfc2822::to_string(&date.to_zoned(jiff::tz::TimeZone::UTC)).unwrap();
+        let body = r#"{"Code":"InvalidTimeStamp.Expired","Message":"Specified time stamp or date value is expired."}"#;
+        Act::SayAndStay(http(400, &format!("Date: {date}\r\n"), body))
+    };
+    let years = Timestamp::now() + SignedDuration::from_hours(25);
+    let accepted = || Act::SayAndStay(http(200, "", r#"{"RequestId":"r"}"#));
+    let mut peer = peer([refusal(theirs), accepted(), refusal(years), accepted()]).await;
+    let client = client_to(peer.address, LONG);
+    let mut dates = Vec::new();
+    for refused in [true, false, true, false] {
+        let reply = client.stop(&app(), &task()).await;
+        assert_eq!(
+            reply.is_err_and(|failure| failure.class == Class::ClockSkew),
+            refused
+        );
+        let sent: Timestamp = parameters(&peer.heads.try_recv().unwrap())["Timestamp"]
+            .parse()
+            .unwrap();
+        dates.push(sent);
+    }
+    let near = |date: Timestamp, other: Timestamp| {
+        date.duration_since(other).unsigned_abs() < Duration::from_mins(1)
+    };
+    assert!(near(dates[0], Timestamp::now()), "{dates:?}");
+    assert!(near(dates[1], theirs), "{dates:?}");
+    assert!(
+        near(dates[3], theirs),
+        "a date that cannot be right is not believed: {dates:?}"
+    );
+}
+
+/// A kept connection that the peer has closed costs no second request on the wire.
+#[tokio::test]
+async fn a_reset_on_a_kept_connection_is_not_sent_again() {
+    let acts = [
+        Act::SayAndStay(http(200, "", r#"{"RequestId":"r"}"#)),
+        Act::Reset,
+        ok(r#"{"RequestId":"r"}"#),
+    ];
+    let mut peer = peer(acts).await;
+    let client = client_to(peer.address, LONG);
+    assert!(client.stop(&app(), &task()).await.is_ok());
+    let failure = client.stop(&app(), &task()).await.unwrap_err();
+    assert_eq!(failure.delivery, Delivery::MayHaveArrived);
+    assert!(peer.heads.try_recv().is_ok() && peer.heads.try_recv().is_ok());
+    assert!(peer.heads.try_recv().is_err());
+    assert!(
+        client.stop(&app(), &task()).await.is_ok(),
+        "the next call has a fresh connection"
+    );
+}
+
+/// A peer that cannot be reached is told from one that does not answer, also where it takes the connection and no more.
+#[tokio::test]
+async fn a_connection_that_is_never_ready_means_never_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let endpoint = Endpoint::parse(
+        &format!("https://{}", listener.local_addr().unwrap()),
+        false,
+    )
+    .unwrap();
+    let config = ClientConfig {
+        endpoint,
+        call_deadline: Duration::from_millis(400),
+    };
+    let failure = Client::new(config, Some(credentials()))
+        .unwrap()
+        .stop(&app(), &task())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.class, failure.delivery),
+        (Class::ServiceUnavailable, Delivery::NeverSent),
+        "{failure:?}"
+    );
+}
+
+/// What the libraries below say at their most talkative.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_log_line_holds_a_secret() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let (reply, heads) = stop_meets(ok(r#"{"RequestId":"r-77"}"#), LONG).await;
+    drop(guard);
+    assert!(reply.is_ok());
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("r-77") && log.contains("final-42"), "{log}");
+    let signature = parameters(&heads[0])["Signature"].clone();
+    for secret in [SECRET, TOKEN, "SecurityToken", "Signature=", &signature] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+    assert!(
+        !log.contains(" WARN ") && !log.contains(" INFO ") && !log.contains(" ERROR "),
+        "{log}"
+    );
+}

@@ -1,0 +1,435 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::unchecked_time_subtraction,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const DEADLINE: Duration = Duration::from_secs(10);
+const STOP: Action = Action::StopLiveMpuTask;
+const LIST: Action = Action::ListRtcMpuTaskDetail;
+
+fn account() -> Account {
+    Account::new("one")
+}
+
+fn ticket(key: u32) -> Ticket<u32> {
+    Ticket {
+        lane: Lane::Other,
+        namespace: "default".to_owned(),
+        key,
+    }
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A limiter, and the first moment at which it gives anything.
+fn open() -> (Limiter<u32>, Instant) {
+    let started = Instant::now();
+    (Limiter::new(started, DEADLINE), started + WINDOW)
+}
+
+fn permit(limiter: &Limiter<u32>, now: Instant, action: Action, key: u32) -> Permit {
+    match limiter.take(now, &account(), action, ticket(key)) {
+        Taken::Permit(permit) => permit,
+        Taken::Wait => panic!("{key} has to wait"),
+    }
+}
+
+fn waits(limiter: &Limiter<u32>, now: Instant, action: Action, key: u32) -> bool {
+    match limiter.take(now, &account(), action, ticket(key)) {
+        Taken::Permit(permit) => {
+            permit.unused();
+            false
+        }
+        Taken::Wait => true,
+    }
+}
+
+/// Takes the whole quota of the list, as fast as the pace allows; ends at the moment of the last permit.
+fn exhaust(limiter: &Limiter<u32>, mut now: Instant) -> (Vec<Permit>, Instant) {
+    let permits = (0..50)
+        .map(|key| {
+            now += millis(20);
+            permit(limiter, now, LIST, 1000 + key)
+        })
+        .collect();
+    (permits, now)
+}
+
+#[test]
+fn nothing_in_the_first_second() {
+    let (limiter, opens) = open();
+    assert!(waits(&limiter, opens - WINDOW, STOP, 1));
+    assert_eq!(limiter.grants(opens - millis(1)), Vec::<u32>::new());
+    assert_eq!(limiter.next_at(opens - millis(1)), Some(opens));
+    assert_eq!(limiter.grants(opens), [1]);
+    assert_eq!(
+        limiter.grants(opens),
+        Vec::<u32>::new(),
+        "each turn is told once"
+    );
+    permit(&limiter, opens, STOP, 1).unused();
+    assert_eq!(limiter.next_at(opens), None);
+}
+
+#[test]
+fn permits_are_spread_over_the_second() {
+    let (limiter, opens) = open();
+    permit(&limiter, opens, LIST, 1).ended(opens);
+    assert!(waits(&limiter, opens, LIST, 2));
+    assert_eq!(limiter.next_at(opens), Some(opens + millis(20)));
+    assert!(waits(&limiter, opens + millis(19), LIST, 2));
+    permit(&limiter, opens + millis(20), LIST, 2).ended(opens);
+}
+
+#[test]
+fn a_late_timer_is_made_up_for_and_idle_time_is_not() {
+    let (limiter, opens) = open();
+    permit(&limiter, opens + millis(3), LIST, 1).ended(opens);
+    assert!(waits(&limiter, opens + millis(3), LIST, 2));
+    assert_eq!(
+        limiter.next_at(opens),
+        Some(opens + millis(20)),
+        "on schedule, though the one before was late"
+    );
+    let later = opens + DEADLINE;
+    permit(&limiter, later, LIST, 2).ended(later);
+    assert!(waits(&limiter, later, LIST, 3));
+    assert_eq!(limiter.next_at(later), Some(later + millis(20) - CATCH_UP));
+}
+
+#[test]
+fn a_place_is_free_a_second_after_the_reply() {
+    let (limiter, opens) = open();
+    let (permits, now) = exhaust(&limiter, opens);
+    let replied = now + millis(700);
+    assert!(waits(&limiter, replied, LIST, 1));
+    assert_eq!(
+        limiter.next_at(replied),
+        None,
+        "nobody knows when a reply comes"
+    );
+    for permit in permits {
+        permit.ended(replied);
+    }
+    assert_eq!(limiter.next_at(replied), Some(replied + WINDOW));
+    assert!(waits(&limiter, replied + millis(999), LIST, 1));
+    permit(&limiter, replied + WINDOW, LIST, 1).unused();
+}
+
+#[test]
+fn a_place_without_a_reply_is_free_a_second_after_the_deadline() {
+    type End = fn(Permit, Instant);
+    let ends: [(&str, End); 2] = [
+        ("told", Permit::unanswered),
+        ("dropped", |permit, _| drop(permit)),
+    ];
+    for (what, end) in ends {
+        let (limiter, opens) = open();
+        let (permits, now) = exhaust(&limiter, opens);
+        let first_sent = opens + millis(20);
+        for permit in permits {
+            end(permit, now + millis(1));
+        }
+        assert!(waits(&limiter, now + WINDOW * 2, LIST, 1), "{what}");
+        assert_eq!(
+            limiter.next_at(now),
+            Some(first_sent + DEADLINE + WINDOW),
+            "{what}"
+        );
+        permit(&limiter, first_sent + DEADLINE + WINDOW, LIST, 1).unused();
+    }
+}
+
+#[test]
+fn giving_up_late_counts_from_then() {
+    let (limiter, opens) = open();
+    let (permits, now) = exhaust(&limiter, opens);
+    let late = now + DEADLINE * 2;
+    for permit in permits {
+        permit.unanswered(late);
+    }
+    assert!(waits(&limiter, late, LIST, 1));
+    assert_eq!(limiter.next_at(late), Some(late + WINDOW));
+}
+
+#[test]
+fn an_unused_place_is_free_at_once() {
+    let (limiter, opens) = open();
+    let (mut permits, now) = exhaust(&limiter, opens);
+    assert!(waits(&limiter, now + millis(20), LIST, 1));
+    permits.pop().unwrap().unused();
+    assert_eq!(limiter.grants(now + millis(20)), [1]);
+    drop(permits);
+}
+
+#[test]
+fn what_is_kept_aside_is_for_its_key_and_not_for_ever() {
+    let (limiter, opens) = open();
+    let before = opens - WINDOW;
+    assert!(waits(&limiter, before, LIST, 1));
+    assert!(waits(&limiter, before, LIST, 2));
+    assert_eq!(limiter.grants(opens), [1]);
+    assert!(
+        waits(&limiter, opens, LIST, 2),
+        "the permit is not for whoever comes first"
+    );
+    permit(&limiter, opens + millis(1), LIST, 1).ended(opens + millis(1));
+
+    assert_eq!(limiter.grants(opens + millis(20)), [2]);
+    let gone = opens + millis(20) + KEPT_ASIDE;
+    let (rest, _) = {
+        let mut now = opens + millis(20);
+        let rest: Vec<Permit> = (0..49)
+            .map(|key| {
+                now += millis(30);
+                permit(&limiter, now, LIST, 100 + key)
+            })
+            .collect();
+        (rest, now)
+    };
+    assert!(
+        waits(&limiter, gone - millis(1), LIST, 3),
+        "its place is taken while it is kept"
+    );
+    assert_eq!(limiter.next_at(gone - millis(1)), Some(gone));
+    assert_eq!(limiter.grants(gone), [3], "then it goes on to the next");
+    assert!(
+        waits(&limiter, gone + millis(20), LIST, 2),
+        "and its key stands in line again"
+    );
+    drop(rest);
+}
+
+/// Nothing gathers in a line whose keys are all served at once.
+#[test]
+fn what_was_taken_is_not_told() {
+    let (limiter, opens) = open();
+    permit(&limiter, opens, LIST, 1).unused();
+    assert_eq!(limiter.next_at(opens), None);
+    assert_eq!(limiter.grants(opens), Vec::<u32>::new());
+    assert!(waits(&limiter, opens, LIST, 2));
+    assert!(!waits(&limiter, opens + millis(20), LIST, 2));
+    assert_eq!(limiter.grants(opens + millis(40)), Vec::<u32>::new());
+    let inner = locked(&limiter.0);
+    assert!(
+        inner
+            .lines
+            .values()
+            .all(|line| line.untold.is_empty() && line.aside.is_empty())
+    );
+}
+
+#[test]
+fn a_forgotten_key_leaves_nothing_behind() {
+    let (limiter, opens) = open();
+    let (mut permits, now) = exhaust(&limiter, opens);
+    permits.pop().unwrap().unused();
+    assert!(!waits(&limiter, now + millis(20), LIST, 1));
+    for key in [2, 3] {
+        assert!(waits(&limiter, now + millis(20), LIST, key));
+    }
+    assert_eq!(limiter.grants(now + millis(40)), [2]);
+    limiter.forget(&2);
+    limiter.forget(&3);
+    assert_eq!(limiter.next_at(now + millis(40)), None);
+    assert!(
+        !waits(&limiter, now + millis(60), LIST, 4),
+        "its place is free again"
+    );
+    drop(permits);
+}
+
+#[test]
+fn accounts_and_actions_have_lines_of_their_own() {
+    let (limiter, opens) = open();
+    let (permits, now) = exhaust(&limiter, opens);
+    let now = now + millis(20);
+    assert!(waits(&limiter, now, LIST, 1));
+    assert!(!waits(&limiter, now, STOP, 1));
+    let other = limiter
+        .clone()
+        .take(now, &Account::new("two"), LIST, ticket(1));
+    assert!(matches!(other, Taken::Permit(_)));
+    drop(permits);
+}
+
+#[test]
+fn deletions_go_first_and_namespaces_take_turns() {
+    let (limiter, opens) = open();
+    let line = [
+        (1, Lane::Other, "a"),
+        (2, Lane::Other, "a"),
+        (3, Lane::Other, "b"),
+        (4, Lane::Delete, "a"),
+        (2, Lane::Delete, "a"),
+        (1, Lane::Other, "a"),
+    ];
+    for (key, lane, namespace) in line {
+        let taken = limiter.take(
+            opens - WINDOW,
+            &account(),
+            LIST,
+            Ticket {
+                lane,
+                namespace: namespace.to_owned(),
+                key,
+            },
+        );
+        assert!(matches!(taken, Taken::Wait));
+    }
+    let mut now = opens;
+    let order: Vec<u32> = (0..4)
+        .flat_map(|_| {
+            let granted = limiter.grants(now);
+            now += millis(20);
+            granted
+        })
+        .collect();
+    assert_eq!(order, [4, 2, 1, 3]);
+}
+
+/// What one simulated call does, all times in milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Course {
+    latency: u64,
+    /// When within the latency the service counts the call, in percent of it.
+    counted: u64,
+    end: End,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Reply,
+    /// No reply; the service may count the call until the deadline.
+    Silence,
+    Dropped,
+}
+
+/// Sends as many calls as the limiter lets through in `run` from its opening on, with a timer that is late by each of `lateness` in turn, and gives
+/// the moments at which the service counted them.
+fn simulate(action: Action, courses: &[Course], lateness: &[u64], run: Duration) -> Vec<Instant> {
+    let (limiter, opens) = open();
+    let mut courses = courses.iter().cycle();
+    let mut lateness = lateness.iter().cycle();
+    let mut out: BinaryHeap<Reverse<(Instant, u32)>> = BinaryHeap::new();
+    let mut permits: HashMap<u32, (Permit, End)> = HashMap::new();
+    let mut counted = Vec::new();
+    let mut now = opens - WINDOW;
+    let demand = action.quota_per_second() * 2;
+    let waiting: BTreeSet<u32> = (0..demand).collect();
+    for key in waiting {
+        assert!(waits(&limiter, now, action, key));
+    }
+    let mut next_key = demand;
+    loop {
+        let reply = out.peek().map(|Reverse((at, _))| *at);
+        let timer = limiter
+            .next_at(now)
+            .map(|at| at + millis(*lateness.next().unwrap()));
+        let Some(next) = reply.into_iter().chain(timer).min() else {
+            break;
+        };
+        now = now.max(next);
+        if now >= opens + run {
+            break;
+        }
+        while let Some(Reverse((at, key))) = out.peek().copied()
+            && at <= now
+        {
+            out.pop();
+            let (permit, end) = permits.remove(&key).unwrap();
+            match end {
+                End::Reply => permit.ended(now),
+                End::Silence => permit.unanswered(now),
+                End::Dropped => drop(permit),
+            }
+        }
+        for key in limiter.grants(now) {
+            let course = courses.next().unwrap();
+            let (over, last_count) = match course.end {
+                End::Reply => (millis(course.latency), millis(course.latency)),
+                End::Silence | End::Dropped => (millis(course.latency), DEADLINE),
+            };
+            counted.push(
+                now + last_count.mul_f64(f64::from(u32::try_from(course.counted).unwrap()) / 100.0),
+            );
+            permits.insert(key, (permit(&limiter, now, action, key), course.end));
+            out.push(Reverse((now + over, key)));
+            // Somebody else takes the place in line at once.
+            let _ = limiter.take(now, &account(), action, ticket(next_key));
+            next_key += 1;
+        }
+    }
+    counted.sort();
+    counted
+}
+
+fn assert_within_quota(counted: &[Instant], quota: usize) {
+    for (first, beyond) in counted.iter().zip(counted.iter().skip(quota)) {
+        assert!(
+            *beyond - *first >= WINDOW,
+            "{} calls within {:?}",
+            quota + 1,
+            *beyond - *first
+        );
+    }
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        Just(Action::StopLiveMpuTask),
+        Just(Action::ListRtcMpuTaskDetail),
+        Just(Action::DescribeChannelUsers)
+    ]
+}
+
+fn course() -> impl Strategy<Value = Course> {
+    let end = prop_oneof![20 => Just(End::Reply), 1 => Just(End::Silence), 1 => Just(End::Dropped)];
+    (
+        prop_oneof![1..100_u64, 1..3_000_u64],
+        prop_oneof![Just(0), Just(100), 0..=100_u64],
+        end,
+    )
+        .prop_map(|(latency, counted, end)| Course {
+            latency,
+            counted,
+            end,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// The promise: wherever between sending and reply the service counts, no sliding second has more than the quota.
+    #[test]
+    fn no_sliding_second_has_more_than_the_quota(
+        action in action(),
+        courses in proptest::collection::vec(course(), 1..200),
+        lateness in proptest::collection::vec(0..30_u64, 1..20),
+    ) {
+        let counted = simulate(action, &courses, &lateness, Duration::from_secs(6));
+        prop_assert!(!counted.is_empty());
+        assert_within_quota(&counted, usize::try_from(action.quota_per_second()).unwrap());
+    }
+
+    /// The price: a place is taken for the latency and a second, and little more is lost, with timers as late as they are.
+    #[test]
+    fn most_of_the_quota_is_used(action in action(), latency in 1..1_000_u64, lateness in proptest::collection::vec(0..=2_u64, 1..20)) {
+        let run = Duration::from_secs(20);
+        let course = Course { latency, counted: 0, end: End::Reply };
+        let counted = simulate(action, &[course], &lateness, run);
+        let best = f64::from(action.quota_per_second()) * run.as_secs_f64() / (1.0 + millis(latency).as_secs_f64());
+        let used = f64::from(u32::try_from(counted.len()).unwrap());
+        prop_assert!(used >= 0.95 * best, "{used} of {best}");
+    }
+}
