@@ -6,7 +6,7 @@ use crate::{
     task::evidence::Evidence,
 };
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, text::encode},
+    encoding::{EncodeLabelSet, text::encode},
     metrics::{
         counter::Counter,
         family::Family,
@@ -46,27 +46,27 @@ struct PhaseLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WriteLabels {
-    write: ApiWrite,
-    result: WriteResult,
+    write: &'static str,
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
-    outcome: Outcome,
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EventLabel {
-    result: EventResult,
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct QueueLabel {
-    state: QueueState,
+    state: &'static str,
 }
 
 /// A write to the API server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ApiWrite {
     /// Our finalizer stored.
     Guard,
@@ -76,8 +76,18 @@ pub enum ApiWrite {
     Release,
 }
 
+impl ApiWrite {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Guard => "guard",
+            Self::Status => "status",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// What became of a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WriteResult {
     /// Stored.
     Done,
@@ -89,8 +99,19 @@ pub enum WriteResult {
     Failed,
 }
 
+impl WriteResult {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Gone => "gone",
+            Self::Changed => "changed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// How a reconcile ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Nothing to do until something changes.
     Settled,
@@ -104,8 +125,20 @@ pub enum Outcome {
     Failed,
 }
 
+impl Outcome {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Settled => "settled",
+            Self::Waiting => "waiting",
+            Self::Queued => "queued",
+            Self::Released => "released",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventResult {
     /// Stored.
     Sent,
@@ -115,10 +148,14 @@ pub enum EventResult {
     Dropped,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-enum QueueState {
-    Waiting,
-    Running,
+impl EventResult {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
+    }
 }
 
 /// Every metric.
@@ -255,7 +292,9 @@ impl Metrics {
     /// A reconcile ended.
     pub fn reconciled(&self, outcome: Outcome, took: Duration) {
         self.reconciles
-            .get_or_create(&OutcomeLabel { outcome })
+            .get_or_create(&OutcomeLabel {
+                outcome: outcome.label(),
+            })
             .inc();
         self.reconcile_duration.observe(took.as_secs_f64());
     }
@@ -320,21 +359,25 @@ impl Metrics {
     /// A write to the API server ended.
     pub fn wrote(&self, write: ApiWrite, result: WriteResult) {
         self.writes
-            .get_or_create(&WriteLabels { write, result })
+            .get_or_create(&WriteLabels {
+                write: write.label(),
+                result: result.label(),
+            })
             .inc();
     }
 
     /// An event was stored, refused or dropped.
     pub fn event(&self, result: EventResult) {
-        self.events.get_or_create(&EventLabel { result }).inc();
+        self.events
+            .get_or_create(&EventLabel {
+                result: result.label(),
+            })
+            .inc();
     }
 
     /// How many objects wait for a reconcile, and how many run.
     pub fn queued(&self, waiting: usize, running: usize) {
-        for (state, count) in [
-            (QueueState::Waiting, waiting),
-            (QueueState::Running, running),
-        ] {
+        for (state, count) in [("waiting", waiting), ("running", running)] {
             self.queue
                 .get_or_create(&QueueLabel { state })
                 .set(i64::try_from(count).unwrap_or(i64::MAX));

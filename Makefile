@@ -1,0 +1,41 @@
+# What a person types. Everything that is not Rust or Go is built from pinned sources into the cache folder
+# ($MIXED_STREAM_CACHE, else ~/.cache/mixed-stream-operator).
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint generate bench prerequisites
+
+# Most tests wait for something other than a processor.
+export RUST_TEST_THREADS ?= 8
+# `make demo KEEP=1` leaves everything running.
+export KEEP
+
+help: ## Say what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1	\2/' | expand -t 18
+
+demo: prerequisites ## The main job on real parts, from nothing, as a readable timeline; KEEP=1 leaves it running
+	cargo build --quiet --workspace --bins
+	cargo run --quiet -p demo
+
+test: prerequisites ## Every test that needs no container
+	cargo build --workspace --bins
+	cargo run --quiet -p control-plane -- build
+	cargo test --workspace
+	tests/guards/run
+
+lint: prerequisites ## Formatting, clippy, drift of what is generated, licences and advisories
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@cargo run --quiet -- crd | diff -u crds/mixedstreamtasks.yaml - || { echo "crds/ is out of date: run 'make generate'"; exit 1; }
+	@tests/advisories
+
+generate: prerequisites ## Write anew what is generated: crds/
+	cargo run --quiet -- crd > crds/mixedstreamtasks.yaml.new
+	mv crds/mixedstreamtasks.yaml.new crds/mixedstreamtasks.yaml
+
+bench: prerequisites ## Figures of the release build beside a bare floor, measured in one run
+	cargo build --quiet --release --workspace --bins
+	cargo run --quiet --release -p bench
+
+prerequisites:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.95 or newer with rustup"; exit 1; }
+	@command -v cc >/dev/null || { echo "cc is missing: install a C compiler (Debian: apt-get install gcc libc6-dev)"; exit 1; }
