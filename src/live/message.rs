@@ -23,7 +23,7 @@ pub fn says_task_is_gone(message: &str, app: &AppId, task: &TaskId) -> bool {
 /// An id that the service may have repeated.
 struct Id {
     lower: String,
-    /// It has a digit, a hyphen or an underscore: no plain word of a sentence is spelled like it.
+    /// It has a digit, a hyphen or an underscore, and is not a parameter's name like `channel_id`: no word of a sentence is spelled like it.
     unmistakable: bool,
     /// It contains words that this module looks for, so that a repetition of it proves nothing.
     misleading: bool,
@@ -32,7 +32,10 @@ struct Id {
 impl Id {
     fn new(id: &str) -> Self {
         let lower = id.to_ascii_lowercase();
-        let unmistakable = id.bytes().any(|byte| !byte.is_ascii_alphabetic());
+        let is_word = lower
+            .split(['-', '_'])
+            .all(|part| PARAMETER_WORDS.contains(&part));
+        let unmistakable = id.bytes().any(|byte| !byte.is_ascii_alphabetic()) && !is_word;
         let misleading = ["task", "not", "no", "exist", "found", "such"]
             .iter()
             .any(|word| lower.contains(word));
@@ -70,6 +73,19 @@ fn says_so(sentence: &str, ids: &[Id]) -> bool {
     });
     speaks_of_a_task && says_gone
 }
+
+/// What names of parameters are made of.
+const PARAMETER_WORDS: [&str; 9] = [
+    "channel",
+    "application",
+    "app",
+    "user",
+    "room",
+    "id",
+    "ids",
+    "name",
+    "key",
+];
 
 const TASK: [&str; 6] = ["task", "tasks", "taskid", "taskids", "mputask", "mputasks"];
 

@@ -72,7 +72,21 @@ fn an_echoed_id_proves_nothing_and_hides_nothing() {
 }
 
 /// Message, application, task, whether it says that the task is gone, and why.
-const ECHOES: [(&str, &str, &str, bool, &str); 20] = [
+const ECHOES: [(&str, &str, &str, bool, &str); 22] = [
+    (
+        "task not exist: channel_id",
+        "app-01",
+        "channel_id",
+        false,
+        "an id spelled like a parameter may be the parameter",
+    ),
+    (
+        "task not exist: app-id",
+        "app-id",
+        "t-1",
+        false,
+        "with hyphens too",
+    ),
     (
         "task user-7 not exist",
         "app-01",

@@ -28,13 +28,15 @@ pub struct Failure {
     pub class: Class,
     /// Whether the service can have seen the request.
     pub delivery: Delivery,
-    /// The HTTP status, where one came; whoever sent it, the call is over.
+    /// The HTTP status, where one came. Whoever sent it, a reply came: a permit for the call has ended. Without one, and unless it was never
+    /// sent, the permit is unanswered.
     pub status: Option<u16>,
     /// The service's code, where it gave one.
     pub code: Option<String>,
     /// For people: redacted, one line, at most [`redact::LONGEST`] characters.
     pub message: String,
-    /// The service's own, unshortened message says that the task does not exist ([`super::says_task_is_gone`]); set for Stop alone.
+    /// Stop alone: the service's own, unshortened message says that the task does not exist ([`super::says_task_is_gone`]), and its class is one
+    /// that can mean it ([`Class::NotFoundLike`], [`Class::InternalError`]).
     pub task_gone: bool,
     /// How long the service asks us to wait, at most 120 s (dossier 7.2).
     pub retry_after: Option<Duration>,
@@ -145,6 +147,7 @@ pub(super) fn judge<T>(
         Body::Whole(_) | Body::TooLong | Body::Torn => Delivery::MayHaveArrived,
     };
     let raw = message.unwrap_or_default();
+    let class = classify(call, status, code.as_deref(), &raw, wait.throttled);
     let message = match shown(&raw) {
         _ if code.as_deref().is_some_and(echoes_the_request) => {
             "the service refuses the signature: the access key secret does not belong to the access key id".to_owned()
@@ -153,15 +156,33 @@ pub(super) fn judge<T>(
         message => message,
     };
     Err(Failure {
-        class: classify(call, status, code.as_deref(), &raw, wait.throttled),
+        class,
         delivery,
         status: Some(status),
         code: code.filter(|code| is_plain(code) && shown(code) == *code),
         message,
-        task_gone: says_gone(&raw),
+        task_gone: may_speak_of_a_task(class) && says_gone(&raw),
         retry_after: wait.at_least,
         request_id,
     })
+}
+
+/// Whether the words that come with an answer can be about the task at all. A refusal for another reason may mention that a task was not found; it
+/// was then not the service of tasks that looked.
+const fn may_speak_of_a_task(class: Class) -> bool {
+    match class {
+        Class::NotFoundLike | Class::InternalError => true,
+        Class::Throttled
+        | Class::ServiceUnavailable
+        | Class::AppIdRejected
+        | Class::RequestRejected
+        | Class::AccessDenied
+        | Class::ServiceNotEnabled
+        | Class::CredentialsRejected
+        | Class::ClockSkew
+        | Class::NonceUsed
+        | Class::CredentialsMissing => false,
+    }
 }
 
 /// The value and the request id of a success, or what is wrong with it.

@@ -129,3 +129,31 @@ fn the_whole_message_is_judged() {
     assert!(failure.task_gone);
     assert!(!failure.message.contains("not exist"));
 }
+
+/// Dossier 7: these are no evidence, whatever they say.
+#[test]
+fn only_answers_about_tasks_can_say_that_one_is_gone() {
+    for (status, code, expected) in [
+        (400, "InvalidParam", true),
+        (404, "InvalidTask.NotFound", true),
+        (500, "InternalError", true),
+        (400, "MissingParam", false),
+        (400, "InvalidAppId", false),
+        (403, "Forbidden", false),
+        (403, "OperationDenied", false),
+        (429, "InvalidParam", false),
+        (400, "Throttling", false),
+        (503, "ServiceUnavailable", false),
+        (404, "InvalidAction.NotFound", false),
+        (404, "NeverSeenBefore", false),
+        (302, "NeverSeenBefore", false),
+        (400, "SignatureDoesNotMatch", false),
+    ] {
+        let body = serde_json::json!({"Code": code, "Message": "task not exist"}).to_string();
+        assert_eq!(
+            failed(answer(status, &body)).task_gone,
+            expected,
+            "{status} {code}"
+        );
+    }
+}
