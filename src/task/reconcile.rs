@@ -135,7 +135,7 @@ pub async fn reconcile(shared: &Shared, key: &Key, dossier: &mut Dossier) -> Nex
         look: Vec::new(),
         conflicts: 0,
     };
-    let (at, outcome) = run.to_rest().await;
+    let (at, outcome) = run.until_rest().await;
     if outcome != Outcome::Queued {
         shared.limiter.forget(key);
         run.dossier.queued_since = None;
@@ -158,7 +158,7 @@ struct Run<'a> {
 type Rest = (Option<Duration>, Outcome);
 
 impl Run<'_> {
-    async fn to_rest(&mut self) -> Rest {
+    async fn until_rest(&mut self) -> Rest {
         for _ in 0..STEPS {
             let Some((view, standing)) = self.shared.store().get(self.key) else {
                 return (None, Outcome::Released);
