@@ -1,0 +1,13 @@
+//! The operator as a whole, on a real API server and with the simulator of the Live API.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod deletion;
+mod faults;
+mod oracle;
+mod scene;
+mod storm;
