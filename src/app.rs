@@ -12,7 +12,7 @@ use crate::{
 use anyhow::{Context, anyhow};
 use std::{
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{
     net::TcpListener,
@@ -45,7 +45,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             settings.listen
         )
     })?;
-    let kubernetes = kubernetes(&settings.paces).await?;
+    let (kubernetes, watching) = kubernetes(&settings.paces).await?;
     let config = ClientConfig {
         endpoint: settings.endpoint.clone(),
         call_deadline: settings.paces.call_deadline,
@@ -56,7 +56,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let health = Arc::new(Health::new(started, settings.paces.call_deadline));
     let shared = Arc::new(Shared {
         store: Mutex::default(),
-        cluster: Cluster::new(kubernetes.clone(), settings.paces.call_deadline),
+        cluster: Cluster::new(kubernetes.clone(), watching, settings.paces.call_deadline),
         live,
         limiter: Limiter::new(started, settings.paces.call_deadline),
         account: Account::new(OWN_ACCOUNT),
@@ -95,15 +95,17 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         .context("the controller failed while it finished")?;
     // The probes answer until the last call is over.
     ended.cancel();
-    if let Ok(Err(error)) = probes.await {
-        tracing::warn!("the port for probes and metrics failed: {error}");
+    // A client that has sent half a request is not waited for.
+    match tokio::time::timeout(Duration::from_secs(1), probes).await {
+        Ok(Ok(Err(error))) => tracing::warn!("the port for probes and metrics failed: {error}"),
+        Ok(Ok(Ok(())) | Err(_)) | Err(_) => {}
     }
     tracing::info!("ended");
     Ok(())
 }
 
-/// A client that tries each call once and never waits for ever.
-async fn kubernetes(paces: &Paces) -> anyhow::Result<kube::Client> {
+/// A client for calls and one for the watch. Both try each call once and never wait for ever.
+async fn kubernetes(paces: &Paces) -> anyhow::Result<(kube::Client, kube::Client)> {
     let mut config = kube::Config::infer().await.context(
         "no cluster: there is no usable kubeconfig (KUBECONFIG or ~/.kube/config), and this does not run inside a cluster",
     )?;
@@ -111,5 +113,8 @@ async fn kubernetes(paces: &Paces) -> anyhow::Result<kube::Client> {
     config.default_retry = false;
     config.connect_timeout = Some(paces.call_deadline);
     config.read_timeout = Some(paces.watch_silence.max(paces.call_deadline));
-    kube::Client::try_from(config).context("the kubeconfig cannot be used")
+    let mut watching = config.clone();
+    watching.read_timeout = Some(paces.watch_silence);
+    let client = |config| kube::Client::try_from(config).context("the kubeconfig cannot be used");
+    Ok((client(config)?, client(watching)?))
 }

@@ -43,7 +43,7 @@ pub fn watch(cluster: &Cluster, scope: &Scope, paces: &Paces) -> BoxStream<'stat
     };
     let parts = parts.into_iter().map(|part| {
         let config = watcher::Config::default().timeout(server_timeout(paces.watch_silence));
-        let events = watcher(cluster.api(part.as_deref()), config).backoff(Pauses::default());
+        let events = watcher(cluster.watched(part.as_deref()), config).backoff(Pauses::default());
         let mut listed = HashSet::new();
         events
             .filter_map(move |event| std::future::ready(shown(part.as_ref(), event, &mut listed)))
