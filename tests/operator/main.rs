@@ -8,6 +8,15 @@
 
 mod deletion;
 mod faults;
+mod kubectl;
+mod life;
+mod metrics;
 mod oracle;
+mod ownership;
+mod poison;
+mod resource;
 mod scene;
+mod secrets;
+mod shutdown;
+mod startup;
 mod storm;
