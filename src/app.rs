@@ -97,9 +97,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     // The probes answer until the last call is over.
     ended.cancel();
     // A client that has sent half a request is not waited for.
-    match tokio::time::timeout(Duration::from_secs(1), probes).await {
-        Ok(Ok(Err(error))) => tracing::warn!("the port for probes and metrics failed: {error}"),
-        Ok(Ok(Ok(())) | Err(_)) | Err(_) => {}
+    if let Ok(Ok(Err(error))) = tokio::time::timeout(Duration::from_secs(1), probes).await {
+        tracing::warn!("the port for probes and metrics failed: {error}");
     }
     tracing::info!("ended");
     Ok(())
