@@ -2,11 +2,12 @@
 //! unreadable shape can still be told about and deleted.
 
 use crate::{
-    api::{self, DeletionPolicy, MixedStreamTaskSpec, MixedStreamTaskStatus},
+    api::{self, Claim, DeletionPolicy, MixedStreamTaskSpec, MixedStreamTaskStatus},
     live::{AppId, TaskId},
 };
 use jiff::Timestamp;
 use kube::core::DynamicObject;
+use serde::Deserialize;
 use serde_json::Value;
 use std::fmt;
 
@@ -74,19 +75,18 @@ impl View {
         let meta = &object.metadata;
         let spec = object.data.get("spec").unwrap_or(&Value::Null);
         let status = object.data.get("status").unwrap_or(&Value::Null);
-        let (policy, suspend, defect) =
-            match serde_json::from_value::<MixedStreamTaskSpec>(spec.clone()) {
-                Ok(spec) => (
-                    spec.deletion_policy.unwrap_or_default(),
-                    spec.suspend.unwrap_or(false),
-                    None,
-                ),
-                Err(error) => (
-                    lenient(spec, "deletionPolicy").unwrap_or_default(),
-                    lenient(spec, "suspend").unwrap_or(false),
-                    Some(error.to_string()),
-                ),
-            };
+        let (policy, suspend, defect) = match MixedStreamTaskSpec::deserialize(spec) {
+            Ok(spec) => (
+                spec.deletion_policy.unwrap_or_default(),
+                spec.suspend.unwrap_or(false),
+                None,
+            ),
+            Err(error) => (
+                lenient(spec, "deletionPolicy").unwrap_or_default(),
+                lenient(spec, "suspend").unwrap_or(false),
+                Some(error.to_string()),
+            ),
+        };
         let annotation = |name: &str| meta.annotations.as_ref()?.get(name).cloned();
         Some(Self {
             key: Key {
@@ -134,8 +134,8 @@ impl View {
     }
 }
 
-fn lenient<T: serde::de::DeserializeOwned>(value: &Value, field: &str) -> Option<T> {
-    serde_json::from_value(value.get(field)?.clone()).ok()
+fn lenient<'de, T: Deserialize<'de>>(value: &'de Value, field: &str) -> Option<T> {
+    T::deserialize(value.get(field)?).ok()
 }
 
 fn read_ids(spec: &Value) -> Result<Ids, String> {
@@ -152,11 +152,11 @@ fn read_ids(spec: &Value) -> Result<Ids, String> {
 
 /// The status, or what can be saved of it: a claim must not be lost because some other field cannot be read.
 fn read_status(status: &Value) -> MixedStreamTaskStatus {
-    serde_json::from_value(status.clone()).unwrap_or_else(|_| MixedStreamTaskStatus {
+    MixedStreamTaskStatus::deserialize(status).unwrap_or_else(|_| MixedStreamTaskStatus {
         claim: status
             .get("claim")
             .filter(|claim| !claim.is_null())
-            .map(|claim| serde_json::from_value(claim.clone()).unwrap_or_default()),
+            .map(|claim| Claim::deserialize(claim).unwrap_or_default()),
         intent: lenient(status, "intent"),
         ..MixedStreamTaskStatus::default()
     })
