@@ -4,7 +4,7 @@ use super::*;
 use crate::api::{Phase, Reason};
 use proptest::prelude::*;
 
-const HOUR: Duration = Duration::from_hours(1);
+pub const HOUR: Duration = Duration::from_hours(1);
 
 /// Every class that is not evidence, whatever is asked.
 const NOT_EVIDENCE: [Class; 10] = [
@@ -20,7 +20,7 @@ const NOT_EVIDENCE: [Class; 10] = [
     Class::NonceUsed,
 ];
 
-fn unix(now: Duration) -> i64 {
+pub fn unix(now: Duration) -> i64 {
     1_700_000_000 + i64::try_from(now.as_secs()).unwrap()
 }
 
@@ -241,152 +241,6 @@ fn where_the_list_is_forbidden_and_the_words_are_vague_the_permission_is_named()
 }
 
 #[test]
-fn a_running_task_is_never_released_and_released_once_it_stopped() {
-    let mut life = Life::of(deleting());
-    let mut running = |call: &Call, now: Duration| match call {
-        Call::Stop { .. } => failed(Class::NotFoundLike),
-        Call::Users(_) => Answer::Users {
-            empty: false,
-            timestamp: unix(now),
-        },
-        _ => Answer::Task(Some(shown(None))),
-    };
-    assert_eq!(life.run(24 * HOUR, &mut running), None);
-    let message = life.last_message();
-    assert!(
-        message.contains("still lists task final-42")
-            && message.contains("retrying every 0 to 60 s"),
-        "{message}"
-    );
-    let evidence = life.run(25 * HOUR, |call, _| match call {
-        Call::Stop { .. } => failed(Class::NotFoundLike),
-        _ => Answer::Task(None),
-    });
-    assert_eq!(evidence, Some(Evidence::NotListed));
-}
-
-#[test]
-fn one_status_write_for_each_doubling_and_none_after() {
-    let mut life = Life {
-        jitter: 0.9,
-        ..Life::of(deleting())
-    };
-    assert_eq!(life.run(24 * HOUR, |_, _| failed(Class::Throttled)), None);
-    let bands: Vec<&str> = life
-        .told
-        .iter()
-        .map(|(_, verdict)| verdict.message.rsplit(' ').nth(1).unwrap())
-        .collect();
-    assert_eq!(bands, ["1", "2", "4", "8", "16", "32", "60"]);
-    assert!(life.calls.len() > 1000, "and it goes on trying");
-}
-
-/// A task that the service stopped by itself but goes on listing; `readings` says who is in the channel.
-fn still_listed(
-    max_idle: Option<Duration>,
-    mut readings: impl FnMut(Duration) -> (bool, i64),
-) -> (Life, Option<Evidence>) {
-    let mut life = Life::of(deleting());
-    let evidence = life.run(2 * HOUR, |call, now| match call {
-        Call::Stop { .. } => failed(Class::NotFoundLike),
-        Call::Users(_) => {
-            let (empty, timestamp) = readings(now);
-            Answer::Users { empty, timestamp }
-        }
-        _ => Answer::Task(Some(shown(max_idle))),
-    });
-    (life, evidence)
-}
-
-#[test]
-fn a_channel_that_stays_empty_is_the_weakest_evidence() {
-    let (life, evidence) = still_listed(None, |now| (true, unix(now)));
-    assert_eq!(evidence, Some(Evidence::MustHaveStopped));
-    assert_eq!(life.stops().len(), 2, "the first and one more");
-    assert!(
-        life.now > 150 * SECOND && life.now <= 165 * SECOND,
-        "{:?}",
-        life.now
-    );
-    let (life, evidence) = still_listed(Some(600 * SECOND), |now| (true, unix(now)));
-    assert_eq!(evidence, Some(Evidence::MustHaveStopped));
-    assert!(
-        life.now > 630 * SECOND && life.now <= 645 * SECOND,
-        "{:?}",
-        life.now
-    );
-}
-
-#[test]
-fn anybody_in_the_channel_begins_the_wait_anew() {
-    let (life, evidence) = still_listed(None, |now| {
-        (now < 100 * SECOND || now > 120 * SECOND, unix(now))
-    });
-    assert_eq!(evidence, Some(Evidence::MustHaveStopped));
-    assert!(life.now > 270 * SECOND, "{:?}", life.now);
-}
-
-#[test]
-fn a_gap_between_readings_begins_the_wait_anew() {
-    // The service's clock jumps ahead once by more than a reading may be away, and once back.
-    for jump in [1000, -1000] {
-        let (life, evidence) = still_listed(None, |now| {
-            (true, unix(now) + if now > 100 * SECOND { jump } else { 0 })
-        });
-        assert_eq!(evidence, Some(Evidence::MustHaveStopped));
-        assert!(life.now > 250 * SECOND, "{jump}: {:?}", life.now);
-    }
-    // A clock that runs too fast shows a gap every time.
-    let (_, evidence) = still_listed(None, |now| (true, 16 * unix(now)));
-    assert_eq!(evidence, None);
-}
-
-#[test]
-fn the_one_more_stop_may_be_accepted() {
-    let mut life = Life::of(deleting());
-    let evidence = life.run(HOUR, |call, now| match call {
-        Call::Stop { ripe: false } => failed(Class::NotFoundLike),
-        Call::Stop { ripe: true } => accepted(),
-        Call::Users(_) => Answer::Users {
-            empty: true,
-            timestamp: unix(now),
-        },
-        _ => Answer::Task(Some(shown(None))),
-    });
-    assert!(
-        matches!(evidence, Some(Evidence::StopAccepted { .. })),
-        "{evidence:?}"
-    );
-}
-
-#[test]
-fn a_channel_that_cannot_be_read_any_more_does_not_silence_stop() {
-    let mut life = Life::of(deleting());
-    let mut readings = 0;
-    let evidence = life.run(HOUR, |call, now| match call {
-        Call::Stop { .. } => failed(Class::NotFoundLike),
-        Call::Users(_) if readings == 0 => {
-            readings += 1;
-            Answer::Users {
-                empty: true,
-                timestamp: unix(now),
-            }
-        }
-        Call::Users(_) => failed(Class::AccessDenied),
-        _ => Answer::Task(Some(shown(None))),
-    });
-    assert_eq!(evidence, None);
-    assert!(life.stops().len() > 30, "{:?}", life.stops().len());
-}
-
-#[test]
-fn a_task_that_may_live_long_in_an_empty_channel_is_stopped_again_meanwhile() {
-    let (life, evidence) = still_listed(Some(HOUR), |now| (true, unix(now)));
-    assert_eq!(evidence, Some(Evidence::MustHaveStopped));
-    assert!(life.stops().len() > 30, "{:?}", life.stops().len());
-}
-
-#[test]
 fn a_stop_that_was_accepted_is_the_evidence_whatever_is_changed_afterwards() {
     let mut life = Life::of(deleting());
     let Step::Call { call, bought } = life.step() else {
@@ -398,34 +252,6 @@ fn a_stop_that_was_accepted_is_the_evidence_whatever_is_changed_afterwards() {
         life.step(),
         Step::Release(Evidence::StopAccepted { .. })
     ));
-}
-
-#[test]
-fn after_a_failed_write_nothing_is_written_for_a_while_whatever_happens() {
-    let mut life = Life::of(deleting());
-    let Step::Call { call, bought } = life.step() else {
-        panic!()
-    };
-    life.answer(call, accepted(), bought);
-    life.memory.writable_at = SECOND;
-    assert_eq!(life.step(), Step::Rest(Some(SECOND)));
-    life.now = SECOND;
-    assert!(matches!(life.step(), Step::Release(_)));
-}
-
-#[test]
-fn a_throttled_one_more_stop_is_no_evidence_by_itself() {
-    let mut life = Life::of(deleting());
-    let evidence = life.run(HOUR, |call, now| match call {
-        Call::Stop { ripe: false } => failed(Class::NotFoundLike),
-        Call::Stop { ripe: true } => failed(Class::Throttled),
-        Call::Users(_) => Answer::Users {
-            empty: true,
-            timestamp: unix(now),
-        },
-        _ => Answer::Task(Some(shown(None))),
-    });
-    assert_eq!(evidence, None);
 }
 
 #[test]
@@ -549,64 +375,6 @@ fn without_our_finalizer_there_is_nothing_to_do() {
         json!({"finalizers": ["example.com/other"]}),
     ));
     assert_eq!(life.step(), Step::Rest(None));
-}
-
-#[test]
-fn a_request_buys_one_attempt_and_leaves_the_schedule_as_it_was() {
-    let mut life = Life::of(deleting());
-    let deny = |_: &Call, _: Duration| failed(Class::AccessDenied);
-    assert_eq!(life.run(SECOND, deny), None);
-    let Step::Rest(Some(due)) = life.step() else {
-        panic!("{:?}", life.step())
-    };
-    life.view.requested = Some("first".to_owned());
-    assert_eq!(life.run(2 * SECOND, deny), None);
-    assert_eq!(life.stops().len(), 2);
-    assert_eq!(
-        life.step(),
-        Step::Rest(Some(due)),
-        "the schedule is as before"
-    );
-    assert_eq!(
-        life.view.status.last_handled_reconcile_at.as_deref(),
-        Some("first")
-    );
-    // The next request has to wait until ten seconds after the last one.
-    life.view.requested = Some("second".to_owned());
-    assert_eq!(life.run(5 * SECOND, deny), None);
-    assert_eq!(life.stops().len(), 2);
-    assert_eq!(life.run(30 * SECOND, deny), None);
-    assert_eq!(life.stops(), [Duration::ZERO, SECOND, 11 * SECOND]);
-    assert_eq!(
-        life.view.status.last_handled_reconcile_at.as_deref(),
-        Some("second")
-    );
-}
-
-#[test]
-fn an_event_does_not_cut_a_wait_short() {
-    let mut life = Life::of(deleting());
-    assert_eq!(
-        life.run(SECOND / 10, |_, _| failed(Class::AccessDenied)),
-        None
-    );
-    let rest = life.step();
-    life.view.resource_version = "11".to_owned();
-    life.view.generation += 1;
-    // The status then judges another generation, which is told; the wait stays.
-    if let Step::Record(verdict) = life.step() {
-        life.record(verdict);
-    }
-    assert_eq!(life.step(), rest);
-}
-
-#[test]
-fn a_status_that_cannot_be_written_does_not_hold_up_the_calls() {
-    let mut life = Life::of(deleting());
-    life.memory.writable_at = 24 * HOUR;
-    assert_eq!(life.run(HOUR, |_, _| failed(Class::Throttled)), None);
-    assert!(life.stops().len() > 60);
-    assert_eq!(life.told, []);
 }
 
 proptest! {

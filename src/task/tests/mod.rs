@@ -10,7 +10,9 @@
 
 mod alive;
 mod deletion;
+mod empty_channel;
 mod ownership;
+mod pace;
 mod views;
 mod writes;
 
