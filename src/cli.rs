@@ -57,7 +57,13 @@ pub struct RunFlags {
     log_format: Option<LogFormat>,
 
     /// What is logged, for example `info` or `mixed_stream_operator=debug`
-    #[arg(long, env = "MSO_LOG_FILTER", default_value = "info")]
+    ///
+    /// What the Kubernetes client says of failed connections is left out: the operator says it itself, and not at every attempt.
+    #[arg(
+        long,
+        env = "MSO_LOG_FILTER",
+        default_value = "info,kube_client=off,kube_runtime=off"
+    )]
     log_filter: String,
 
     /// The longest that one call may take, to the service or to the API server; at least 100ms
