@@ -14,6 +14,7 @@
 
 pub mod audit;
 pub mod cluster;
+pub mod operator;
 pub mod process;
 pub mod simulator;
 
@@ -23,7 +24,9 @@ use std::time::{Duration, Instant};
 
 pub use cluster::Cluster;
 pub use control_plane::Component;
+pub use operator::{Launch, Operator};
 pub use process::Process;
+pub use simulator::Simulator;
 
 /// Asks every 10 ms until the answer is `Ok`, and returns what is in it. An `Err` says how things stand, and its last value is shown, together
 /// with `what` should hold, when the time is up; a question that takes longer is given up then too.

@@ -1,0 +1,9 @@
+//! The operator as a whole, on a real API server and with the simulator of the Live API.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod scene;
