@@ -56,7 +56,7 @@ pub struct RunFlags {
     #[arg(long, env = "MSO_LOG_FORMAT", value_enum)]
     log_format: Option<LogFormat>,
 
-    /// What is logged, for example info or mixed_stream_operator=debug
+    /// What is logged, for example `info` or `mixed_stream_operator=debug`
     #[arg(long, env = "MSO_LOG_FILTER", default_value = "info")]
     log_filter: String,
 

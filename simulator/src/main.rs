@@ -27,6 +27,7 @@ use std::sync::Arc;
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use seed::Seed;
 use state::{Shared, State};
@@ -50,6 +51,9 @@ struct Flags {
     /// Allow addresses that other machines can reach. The admin port asks nobody who they are.
     #[arg(long)]
     allow_remote: bool,
+    /// End when standard input closes: whoever holds its other end cannot leave the simulator behind, killed or not.
+    #[arg(long)]
+    until_stdin_closes: bool,
 }
 
 /// Why the simulator does not run.
@@ -95,6 +99,7 @@ async fn run(flags: Flags) -> Result<(), StartError> {
         admin,
         seed,
         allow_remote,
+        until_stdin_closes,
     } = flags;
     if let Some(remote) = [listen, admin]
         .into_iter()
@@ -126,8 +131,24 @@ async fn run(flags: Flags) -> Result<(), StartError> {
     tokio::select! {
         () = server::serve(api, Arc::clone(&shared)) => Ok(()),
         ended = axum::serve(control, admin::router(shared)) => Ok(ended?),
+        () = stdin_closed(until_stdin_closes) => Ok(()),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
+    }
+}
+
+/// Waits for the end of standard input, or for ever where nobody asked.
+async fn stdin_closed(asked: bool) {
+    let (closed, wait) = oneshot::channel();
+    if asked {
+        // A thread of its own: a blocked read must not hold up the end of the program.
+        std::thread::spawn(move || {
+            let _ = io::copy(&mut io::stdin(), &mut io::sink());
+            closed.send(())
+        });
+        let _ = wait.await;
+    } else {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -252,7 +252,7 @@ impl State {
             .admit(&caller.account, caller.action, limit, now.monotonic)
     }
 
-    /// How excess is answered; None: as the switch says, without words.
+    /// How excess is answered, and with which words where it is.
     pub fn excess(&self) -> (Excess, Refusal) {
         let status = match self.switches.excess {
             Excess::Throttling400 | Excess::Close | Excess::Drop => 400,

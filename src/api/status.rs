@@ -110,6 +110,6 @@ pub struct CallRecord {
     /// When the answer came, or when it was given up.
     pub time: Option<Time>,
 
-    /// What the answer means: Accepted, or the class of the failure.
+    /// What the answer means: accepted, or the class of the failure.
     pub result: String,
 }

@@ -347,7 +347,9 @@ impl Trail {
                     not_before: Duration::ZERO,
                 };
                 match call {
-                    Call::Stop { ripe } => self.stop_failed(class, says_gone, *ripe, trouble, turn),
+                    Call::Stop { ripe } => {
+                        self.stop_failed(class, says_gone, *ripe, &trouble, turn);
+                    }
                     Call::ListTask
                         if class == Class::NotFoundLike || class == Class::InternalError =>
                     {
@@ -371,7 +373,7 @@ impl Trail {
         class: Class,
         says_gone: bool,
         ripe: bool,
-        trouble: Trouble<'_>,
+        trouble: &Trouble<'_>,
         turn: &mut Turn<'_>,
     ) {
         self.failed = true;
@@ -390,7 +392,7 @@ impl Trail {
                 Action::StopLiveMpuTask,
                 &Trouble {
                     not_before,
-                    ..trouble
+                    ..*trouble
                 },
             );
             return;

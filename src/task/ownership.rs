@@ -40,6 +40,7 @@ pub fn standing<'a>(
 }
 
 /// Whether the step from `old` to `new` of one object can change how others stand.
+#[must_use]
 pub fn changes_rivals(old: &View, new: &View) -> bool {
     (old.has_claim(), contends(old)) != (new.has_claim(), contends(new))
 }

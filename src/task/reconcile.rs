@@ -135,7 +135,7 @@ pub async fn reconcile(shared: &Shared, key: &Key, dossier: &mut Dossier) -> Nex
         look: Vec::new(),
         conflicts: 0,
     };
-    let (at, outcome) = run.to_rest().await;
+    let (at, outcome) = run.until_rest().await;
     if outcome != Outcome::Queued {
         shared.limiter.forget(key);
         run.dossier.queued_since = None;
@@ -158,7 +158,7 @@ struct Run<'a> {
 type Rest = (Option<Duration>, Outcome);
 
 impl Run<'_> {
-    async fn to_rest(&mut self) -> Rest {
+    async fn until_rest(&mut self) -> Rest {
         for _ in 0..STEPS {
             let Some((view, standing)) = self.shared.store().get(self.key) else {
                 return (None, Outcome::Released);
@@ -433,11 +433,16 @@ impl Run<'_> {
         let sent = Instant::now();
         let (answer, record, failure) = send(&self.shared.live, ids, &call).await;
         let ended = Instant::now();
-        match failure.map(|(_, delivery)| delivery) {
-            Some(Delivery::NeverSent) => permit.unused(),
-            Some(Delivery::MayHaveArrived) => permit.unanswered(ended),
-            Some(Delivery::Answered) | None => permit.ended(ended),
+        match &failure {
+            Some(failure) if failure.delivery == Delivery::NeverSent => permit.unused(),
+            // A reply has begun, whatever became of it.
+            Some(Failure {
+                status: Some(_), ..
+            })
+            | None => permit.ended(ended),
+            Some(_) => permit.unanswered(ended),
         }
+        let failure = failure.map(|failure| (failure.class, failure.delivery));
         self.shared.metrics.called(action, failure, ended - sent);
         if self.dossier.calls.len() == CALLS {
             self.dossier.calls.pop_front();
@@ -500,76 +505,57 @@ impl Run<'_> {
 }
 
 /// Sends one call and reduces its answer.
-async fn send(
-    live: &Client,
-    ids: &Ids,
-    call: &Call,
-) -> (Answer, CallRecord, Option<(crate::live::Class, Delivery)>) {
-    let (outcome, request_id) = match call {
-        Call::Stop { .. } => match live.stop(&ids.app, &ids.task).await {
-            Ok(reply) => {
-                let request_id = reply.request_id;
-                (
-                    Ok(Answer::Accepted {
-                        request_id: request_id.clone(),
-                    }),
-                    Some(request_id),
-                )
-            }
-            Err(failure) => failed(failure),
-        },
-        Call::ListTask => match live.list_task(&ids.app, &ids.task).await {
-            Ok(reply) => (
-                Ok(Answer::Task(find(&reply.value, ids))),
-                Some(reply.request_id),
-            ),
-            Err(failure) => failed(failure),
-        },
-        Call::ListPage(page) => match live.list_page(&ids.app, *page).await {
-            Ok(reply) => (
-                Ok(Answer::Page {
-                    shows: find(&reply.value, ids),
-                    last: reply.value.len() < PAGE_SIZE,
-                }),
-                Some(reply.request_id),
-            ),
-            Err(failure) => failed(failure),
-        },
-        Call::Users(channel) => match live.channel_users(&ids.app, channel).await {
-            Ok(reply) => (
-                Ok(Answer::Users {
-                    empty: reply.value.is_empty(),
-                    timestamp: reply.value.timestamp,
-                }),
-                Some(reply.request_id),
-            ),
-            Err(failure) => failed(failure),
-        },
+async fn send(live: &Client, ids: &Ids, call: &Call) -> (Answer, CallRecord, Option<Failure>) {
+    let reply = match call {
+        Call::Stop { .. } => live.stop(&ids.app, &ids.task).await.map(|reply| {
+            (
+                Answer::Accepted {
+                    request_id: reply.request_id.clone(),
+                },
+                reply.request_id,
+            )
+        }),
+        Call::ListTask => live
+            .list_task(&ids.app, &ids.task)
+            .await
+            .map(|reply| (Answer::Task(find(&reply.value, ids)), reply.request_id)),
+        Call::ListPage(page) => live.list_page(&ids.app, *page).await.map(|reply| {
+            let page = Answer::Page {
+                shows: find(&reply.value, ids),
+                last: reply.value.len() < PAGE_SIZE,
+            };
+            (page, reply.request_id)
+        }),
+        Call::Users(channel) => live.channel_users(&ids.app, channel).await.map(|reply| {
+            let users = Answer::Users {
+                empty: reply.value.is_empty(),
+                timestamp: reply.value.timestamp,
+            };
+            (users, reply.request_id)
+        }),
     };
-    let failure = outcome
-        .as_ref()
-        .err()
-        .map(|failure| (failure.class, failure.delivery));
-    let record = CallRecord {
+    let record = |request_id, result: &str| CallRecord {
         action: call.action().name().to_owned(),
         request_id,
         time: Some(Time(super::verdict::whole_seconds(Timestamp::now()))),
-        result: failure
-            .map_or("Accepted", |(class, _)| class.label())
-            .to_owned(),
+        result: result.to_owned(),
     };
-    let answer = outcome.unwrap_or_else(|failure| Answer::Failed {
-        class: failure.class,
-        words: failure.message,
-        says_gone: failure.task_gone,
-        retry_after: failure.retry_after,
-    });
-    (answer, record, failure)
-}
-
-fn failed(failure: Failure) -> (Result<Answer, Failure>, Option<String>) {
-    let request_id = failure.request_id.clone();
-    (Err(failure), request_id)
+    match reply {
+        Ok((answer, request_id)) => (answer, record(Some(request_id), "accepted"), None),
+        Err(failure) => {
+            let answer = Answer::Failed {
+                class: failure.class,
+                words: failure.message.clone(),
+                says_gone: failure.task_gone,
+                retry_after: failure.retry_after,
+            };
+            (
+                answer,
+                record(failure.request_id.clone(), failure.class.label()),
+                Some(failure),
+            )
+        }
+    }
 }
 
 fn find(listed: &[ListedTask], ids: &Ids) -> Option<Sighting> {

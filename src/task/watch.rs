@@ -141,20 +141,15 @@ fn trouble(part: Option<&String>, error: &watcher::Error) -> Option<String> {
             ));
         }
     };
-    Some(match cause {
-        kube::Error::Api(status) if status.code == 404 => {
-            "waiting for the CustomResourceDefinition mixedstreamtasks.mixedstream.io: install it with \
-             `mixed-stream-operator crd | kubectl apply --server-side -f -`"
-                .to_owned()
-        }
-        kube::Error::Api(status) if status.code == 403 => {
-            format!("the operator may not list and watch MixedStreamTasks{place}: {}", status.message)
-        }
-        kube::Error::Api(status) => format!(
-            "the API server does not list MixedStreamTasks{place}: {} {}",
-            status.code, status.message
-        ),
-        other => format!("cannot reach the API server: {}", innermost(other)),
+    let kube::Error::Api(status) = cause else {
+        return Some(format!("cannot reach the API server: {}", innermost(cause)));
+    };
+    Some(match status.code {
+        404 => "waiting for the CustomResourceDefinition mixedstreamtasks.mixedstream.io: install it with \
+                `mixed-stream-operator crd | kubectl apply --server-side -f -`"
+            .to_owned(),
+        403 => format!("the operator may not list and watch MixedStreamTasks{place}: {}", status.message),
+        code => format!("the API server does not list MixedStreamTasks{place}: {code} {}", status.message),
     })
 }
 

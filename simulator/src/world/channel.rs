@@ -1,6 +1,6 @@
 //! Channels: who is in them, and which tasks depend on it.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use crate::clock::Millis;
 
@@ -11,8 +11,8 @@ pub struct Channel {
     pub users: BTreeSet<String>,
     /// Viewers.
     pub viewers: BTreeSet<String>,
-    /// Running tasks.
-    pub tasks: HashSet<String>,
+    /// Running tasks, in an order that does not change from run to run.
+    pub tasks: BTreeSet<String>,
     /// Since when nobody is in it. None: somebody is, or nobody ever was.
     pub empty_since: Option<Millis>,
     /// New each time it is emptied or filled: an event planned for one emptiness says nothing about the next.

@@ -3,11 +3,13 @@
 mod channel;
 mod listing;
 mod output;
+mod passing;
+mod presence;
 mod task;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -21,34 +23,10 @@ use crate::switches::Switches;
 use channel::Channel;
 use listing::Listing;
 use output::Outputs;
+use passing::Event;
 
 /// A task ends so long after the last user left its channel, without a `MaxIdleTime` (vendor page; dossier 8).
 const AUTO_STOP: Millis = 120_000;
-
-/// What is planned for later.
-#[derive(Debug)]
-enum Event {
-    /// The channel has been empty for too long.
-    AutoStop {
-        key: TaskKey,
-        incarnation: u64,
-        epoch: u64,
-    },
-    /// A Stop that was answered before takes effect.
-    LateStop {
-        key: TaskKey,
-        incarnation: u64,
-        call: Option<u64>,
-    },
-    /// Outputs have cooled down.
-    OutputsFree { urls: Vec<String> },
-    /// The closing lag of a channel is over.
-    ChannelGone {
-        app: String,
-        channel: String,
-        epoch: u64,
-    },
-}
 
 /// Why a Start is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,83 +71,6 @@ pub struct World {
 }
 
 impl World {
-    /// Lets everything happen that is due, in its order and at its own time. `jump`: simulated time was moved, so that all of it
-    /// happens at this one real instant; otherwise real time passed along with it.
-    pub fn advance(&mut self, now: Moment, jump: bool, switches: &Switches) {
-        while let Some(entry) = self
-            .events
-            .first_entry()
-            .filter(|entry| entry.key().0 <= now.simulated)
-        {
-            let ((at, _), event) = entry.remove_entry();
-            let ago = u64::try_from(now.simulated.saturating_sub(at))
-                .unwrap_or(0)
-                .saturating_mul(1000);
-            let monotonic = if jump {
-                now.monotonic
-            } else {
-                now.monotonic.saturating_sub(ago)
-            };
-            self.happen(
-                event,
-                Moment {
-                    simulated: at,
-                    monotonic,
-                },
-                switches,
-            );
-        }
-        self.listing.settle(now.simulated, switches.list_lag());
-    }
-
-    fn happen(&mut self, event: Event, at: Moment, switches: &Switches) {
-        match event {
-            Event::AutoStop {
-                key,
-                incarnation,
-                epoch,
-            } => {
-                let channel_of = |task: &Task| (key.app.clone(), task.order.channel.clone());
-                let due = self.running(&key, incarnation).is_some_and(|task| {
-                    self.channels
-                        .get(&channel_of(task))
-                        .is_some_and(|channel| channel.epoch == epoch)
-                });
-                if due {
-                    self.end(&key, at, switches, By::Auto, None);
-                }
-            }
-            Event::LateStop {
-                key,
-                incarnation,
-                call,
-            } => {
-                if self.running(&key, incarnation).is_some() {
-                    self.end(&key, at, switches, By::Api, call);
-                }
-            }
-            Event::OutputsFree { urls } => self.outputs.forget(&urls, at.simulated),
-            Event::ChannelGone {
-                app,
-                channel,
-                epoch,
-            } => {
-                let key = (app, channel);
-                let gone = self.channels.get(&key).is_some_and(|channel| {
-                    channel.epoch == epoch && channel.is_empty() && channel.tasks.is_empty()
-                });
-                if gone {
-                    self.channels.remove(&key);
-                }
-            }
-        }
-    }
-
-    fn plan(&mut self, at: Millis, event: Event) {
-        self.planned += 1;
-        self.events.insert((at, self.planned), event);
-    }
-
     fn running(&self, key: &TaskKey, incarnation: u64) -> Option<&Task> {
         self.tasks
             .get(key)
@@ -376,105 +277,6 @@ impl World {
         if !urls.is_empty() {
             let until = self.outputs.release(key, &urls, now);
             self.plan(until, Event::OutputsFree { urls });
-        }
-    }
-
-    /// Says who is in a channel from now on.
-    pub fn set_users(
-        &mut self,
-        now: Moment,
-        switches: &Switches,
-        app: &str,
-        channel: &str,
-        users: BTreeSet<String>,
-        viewers: BTreeSet<String>,
-    ) {
-        let key = (app.to_owned(), channel.to_owned());
-        if users.is_empty() && viewers.is_empty() && !self.channels.contains_key(&key) {
-            return;
-        }
-        let entry = self.channels.entry(key).or_default();
-        let was_empty = entry.is_empty();
-        entry.users = users;
-        entry.viewers = viewers;
-        if entry.is_empty() == was_empty {
-            return;
-        }
-        self.epochs += 1;
-        entry.epoch = self.epochs;
-        if !entry.is_empty() {
-            entry.empty_since = None;
-            return;
-        }
-        entry.empty_since = Some(now.simulated);
-        let epoch = entry.epoch;
-        let tasks: Vec<TaskKey> = entry
-            .tasks
-            .iter()
-            .map(|task| TaskKey::new(app, task))
-            .collect();
-        let lag = Millis::from(switches.channel_lag_millis);
-        let event = Event::ChannelGone {
-            app: app.to_owned(),
-            channel: channel.to_owned(),
-            epoch,
-        };
-        self.plan(now.simulated.saturating_add(lag), event);
-        for key in tasks {
-            if let Some(task) = self.tasks.get(&key) {
-                let (limit, incarnation) = (task.order.idle_limit(AUTO_STOP), task.incarnation);
-                let at = now.simulated.saturating_add(limit);
-                self.plan(
-                    at,
-                    Event::AutoStop {
-                        key,
-                        incarnation,
-                        epoch,
-                    },
-                );
-            }
-        }
-    }
-
-    /// Lets users join a channel.
-    pub fn join(
-        &mut self,
-        now: Moment,
-        switches: &Switches,
-        app: &str,
-        channel: &str,
-        joining: BTreeSet<String>,
-    ) {
-        let key = (app.to_owned(), channel.to_owned());
-        let (mut users, viewers) = self
-            .channels
-            .get(&key)
-            .map(|channel| (channel.users.clone(), channel.viewers.clone()))
-            .unwrap_or_default();
-        users.extend(joining);
-        self.set_users(now, switches, app, channel, users, viewers);
-    }
-
-    /// A channel, as callers are told.
-    pub fn channel(
-        &self,
-        now: Moment,
-        switches: &Switches,
-        app: &str,
-        channel: &str,
-    ) -> ChannelState {
-        let lag = Millis::from(switches.channel_lag_millis);
-        match self.channels.get(&(app.to_owned(), channel.to_owned())) {
-            Some(channel) => ChannelState {
-                exists: channel.exists(now.simulated, lag),
-                users: channel.users.iter().cloned().collect(),
-                viewers: channel.viewers.iter().cloned().collect(),
-            },
-            None => ChannelState {
-                exists: false,
-                users: Vec::new(),
-                viewers: Vec::new(),
-            },
         }
     }
 

@@ -91,7 +91,7 @@ fn internal_errors_of_a_running_task_are_not_evidence() {
             empty: false,
             timestamp: 0,
         },
-        _ => Answer::Task(shown(None)),
+        _ => Answer::Task(Some(shown(None))),
     });
     assert!(
         matches!(evidence, Some(Evidence::StopAccepted { .. })),
@@ -175,7 +175,11 @@ fn a_task_that_the_second_read_shows_is_not_gone() {
         Call::ListPage(_) => {
             reads += 1;
             Answer::Page {
-                shows: if reads % 2 == 0 { shown(None) } else { None },
+                shows: if reads % 2 == 0 {
+                    Some(shown(None))
+                } else {
+                    None
+                },
                 last: true,
             }
         }
@@ -245,7 +249,7 @@ fn a_running_task_is_never_released_and_released_once_it_stopped() {
             empty: false,
             timestamp: unix(now),
         },
-        _ => Answer::Task(shown(None)),
+        _ => Answer::Task(Some(shown(None))),
     };
     assert_eq!(life.run(24 * HOUR, &mut running), None);
     let message = life.last_message();
@@ -289,7 +293,7 @@ fn still_listed(
             let (empty, timestamp) = readings(now);
             Answer::Users { empty, timestamp }
         }
-        _ => Answer::Task(shown(max_idle)),
+        _ => Answer::Task(Some(shown(max_idle))),
     });
     (life, evidence)
 }
@@ -347,7 +351,7 @@ fn the_one_more_stop_may_be_accepted() {
             empty: true,
             timestamp: unix(now),
         },
-        _ => Answer::Task(shown(None)),
+        _ => Answer::Task(Some(shown(None))),
     });
     assert!(
         matches!(evidence, Some(Evidence::StopAccepted { .. })),
@@ -365,7 +369,7 @@ fn a_throttled_one_more_stop_is_no_evidence_by_itself() {
             empty: true,
             timestamp: unix(now),
         },
-        _ => Answer::Task(shown(None)),
+        _ => Answer::Task(Some(shown(None))),
     });
     assert_eq!(evidence, None);
 }
@@ -567,9 +571,9 @@ proptest! {
                 Call::Stop { .. } if pick == 11 => failed(Class::InternalError),
                 Call::Stop { .. } => failed(Class::NotFoundLike),
                 Call::ListTask if pick == 9 => failed(Class::InternalError),
-                Call::ListTask => Answer::Task(shown(None)),
+                Call::ListTask => Answer::Task(Some(shown(None))),
                 // The task stands on the second page.
-                Call::ListPage(page) => Answer::Page { shows: if *page == 2 { shown(None) } else { None }, last: *page == 2 },
+                Call::ListPage(page) => Answer::Page { shows: if *page == 2 { Some(shown(None)) } else { None }, last: *page == 2 },
                 Call::Users(_) => {
                     readings += 1;
                     Answer::Users { empty: readings % 7 != 0, timestamp: unix(now) }

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::wildcard_enum_match_arm,
+    clippy::unchecked_time_subtraction,
     reason = "a test stops at the first surprise"
 )]
 
@@ -99,11 +100,11 @@ pub fn accepted() -> Answer {
     }
 }
 
-pub fn shown(max_idle: Option<Duration>) -> Option<Sighting> {
-    Some(Sighting {
+pub fn shown(max_idle: Option<Duration>) -> Sighting {
+    Sighting {
         channel: Some(ChannelId::try_from("room-42").unwrap()),
         max_idle,
-    })
+    }
 }
 
 /// One object and the operator's memory of it.

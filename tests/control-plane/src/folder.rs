@@ -4,6 +4,7 @@
 //! locked belongs to nobody: [`Folder::create`] sweeps such folders first.
 
 use std::fs::{DirBuilder, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -87,6 +88,8 @@ fn sweep(parent: &Path) -> Result<(), Error> {
                     "control-plane: removed {}, whose owner is dead",
                     path.display()
                 ),
+                // Somebody else swept it a moment earlier.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => eprintln!(
                     "control-plane: cannot remove {}, whose owner is dead: {error}",
                     path.display()

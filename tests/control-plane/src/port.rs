@@ -44,3 +44,42 @@ impl Port {
         self.address
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_held_port_can_be_listened_at_again_and_again_by_those_who_share_and_by_nobody_else()
+    {
+        let port = Port::choose().unwrap();
+        for _ in 0..3 {
+            assert!(TcpListener::bind(port.address()).is_err());
+            let server = TcpSocket::new_v4().unwrap();
+            server.set_reuseport(true).unwrap();
+            server.bind(port.address()).unwrap();
+            let listener = server.listen(8).unwrap();
+            let _client = tokio::net::TcpStream::connect(port.address())
+                .await
+                .unwrap();
+            listener.accept().await.unwrap();
+            drop(listener);
+            assert!(
+                tokio::net::TcpStream::connect(port.address())
+                    .await
+                    .is_err()
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn no_port_is_chosen_twice() {
+        let ports: Vec<_> = (0..500).map(|_| Port::choose().unwrap()).collect();
+        let addresses: std::collections::BTreeSet<_> = ports.iter().map(Port::address).collect();
+        assert_eq!(addresses.len(), ports.len());
+    }
+}

@@ -149,6 +149,32 @@ async fn a_user_may_do_what_rbac_allows_and_no_more() {
 }
 
 #[tokio::test]
+async fn the_server_is_verified_and_so_is_the_user() {
+    let cluster = Cluster::shared().await;
+    let kubeconfig = std::fs::read_to_string(cluster.kubeconfig()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (field, complaint) in [
+        ("certificate-authority-data", "certificate"),
+        ("token", "forbidden"),
+    ] {
+        // The same without the one field, which JSON of any other name stands for.
+        let path = folder.path().join(field);
+        std::fs::write(
+            &path,
+            kubeconfig.replace(&format!("\"{field}\""), "\"ignored\""),
+        )
+        .unwrap();
+        let namespaces: Api<Namespace> = Api::all(connect(&path).await);
+        let refused = format!(
+            "{:?}",
+            namespaces.list(&ListParams::default()).await.unwrap_err()
+        )
+        .to_lowercase();
+        assert!(refused.contains(complaint), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_namespace_goes_with_all_that_is_in_it() {
     let cluster = Cluster::shared().await;
     let namespace = cluster.namespace("gone").await;

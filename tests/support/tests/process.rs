@@ -32,7 +32,7 @@ async fn every_byte_of_both_streams_is_kept() {
 
 #[tokio::test]
 async fn a_line_is_found_in_either_stream_once_it_is_whole() {
-    let mut process = shell("echo first; printf 'sec' >&2; echo ond needle >&2; exec sleep 1000");
+    let mut process = shell("echo first; printf 'sec' >&2; echo ond needle >&2; exec sleep 60");
     assert_eq!(
         process.wait_for_line("needle", PATIENCE).await,
         "second needle"
@@ -69,7 +69,7 @@ async fn sigterm_can_be_handled_and_sigkill_cannot() {
 
 #[tokio::test]
 async fn it_ends_when_it_is_dropped() {
-    let process = shell("exec sleep 1000");
+    let process = shell("exec sleep 60");
     let folder = format!("/proc/{}", process.pid().unwrap());
     assert!(Path::new(&folder).exists());
     drop(process);
