@@ -1,0 +1,230 @@
+//! What the logs of the API server and of the simulator say, apart from what the operator says of itself.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Event;
+use kube::Api;
+use support::audit::Entry;
+use support::simulator::{Call, ChangeKind, Filter};
+use support::{Launch, Simulator, eventually};
+
+use crate::scene::{PATIENCE, Scene, cluster};
+
+pub const STOP: &str = "StopLiveMPUTask";
+pub const LIST: &str = "ListRtcMPUTaskDetail";
+pub const USERS: &str = "DescribeChannelUsers";
+
+/// A scene whose operator has these flags and no others.
+pub async fn scene_with(prefix: &str, flags: &[&str]) -> Scene {
+    scene_as(prefix, flags, |launch| launch).await
+}
+
+/// The same with something else changed too.
+pub async fn scene_as(
+    prefix: &str,
+    flags: &[&str],
+    change: impl FnOnce(Launch) -> Launch,
+) -> Scene {
+    let cluster = cluster().await;
+    let namespace = cluster.namespace(prefix).await;
+    let simulator = Simulator::start().await.unwrap();
+    let launch = Launch::new(cluster.kubeconfig(), &simulator.endpoint())
+        .namespace(&namespace)
+        .flags(flags.iter().copied());
+    let operator = change(launch).start().await;
+    operator.ready().await;
+    Scene {
+        cluster,
+        namespace,
+        simulator,
+        operator,
+    }
+}
+
+/// The deletion of one object, from the audit log.
+#[derive(Debug, Clone)]
+pub struct Deletion {
+    /// When the DELETE came.
+    pub asked: Timestamp,
+    /// The successful writes to the object itself from then on.
+    pub patches: Vec<Entry>,
+    /// The successful writes to its status from then on.
+    pub status_writes: usize,
+}
+
+/// The deletions of all objects of the scene's namespace, once `count` of them have been released.
+pub async fn deletions(scene: &Scene, count: usize) -> BTreeMap<String, Deletion> {
+    eventually("the audit log shows the releases", PATIENCE, async || {
+        let found = deletions_now(scene);
+        let released = found
+            .values()
+            .filter(|deletion| !deletion.patches.is_empty())
+            .count();
+        if released >= count {
+            Ok(found)
+        } else {
+            Err(format!("{released} of {count}"))
+        }
+    })
+    .await
+}
+
+fn deletions_now(scene: &Scene) -> BTreeMap<String, Deletion> {
+    let entries = scene.cluster.audit(|entry| {
+        entry.namespace == scene.namespace
+            && entry.resource == "mixedstreamtasks"
+            && entry.code == 200
+            && !entry.name.is_empty()
+    });
+    let mut found: BTreeMap<String, Deletion> = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| entry.verb == "delete") {
+        let deletion = Deletion {
+            asked: entry.received,
+            patches: Vec::new(),
+            status_writes: 0,
+        };
+        // The last one, where the name came again.
+        found.insert(entry.name.clone(), deletion);
+    }
+    for entry in entries {
+        if entry.verb != "patch" {
+            continue;
+        }
+        let Some(deletion) = found.get_mut(&entry.name) else {
+            continue;
+        };
+        if entry.received < deletion.asked {
+            continue;
+        }
+        if entry.subresource == "status" {
+            deletion.status_writes += 1;
+        } else {
+            deletion.patches.push(entry);
+        }
+    }
+    found
+}
+
+/// Asserts that none of these tasks ran when the write that removed the object's finalizer came. Name and task id are the same.
+pub async fn assert_stopped_first(scene: &Scene, deletions: &BTreeMap<String, Deletion>) {
+    let clock = scene.simulator.clock().await.unwrap();
+    let history = scene.simulator.history(&Filter::default()).await.unwrap();
+    for (name, deletion) in deletions {
+        let Some(release) = deletion.patches.last() else {
+            continue;
+        };
+        // Both clocks are this machine's; the simulator gives its own to the millisecond.
+        let at = i128::from(release.received.as_microsecond()) + 1_000;
+        let last = history
+            .iter()
+            .rfind(|change| change.task_id == *name && clock.real_us(change.monotonic_us) <= at);
+        assert!(
+            last.is_none_or(|change| change.change == ChangeKind::Stopped),
+            "{name} ran when its finalizer went at {}: {last:?}",
+            release.received
+        );
+    }
+}
+
+/// The calls of an action for a task, in the order of their arrival.
+pub async fn calls_of(scene: &Scene, action: &str, task: &str) -> Vec<Call> {
+    scene
+        .simulator
+        .calls(&Filter::of(action, task))
+        .await
+        .unwrap()
+}
+
+/// Every call, by task; those without one are left out.
+pub async fn calls_by_task(scene: &Scene, action: &str) -> BTreeMap<String, Vec<Call>> {
+    let mut found: BTreeMap<String, Vec<Call>> = BTreeMap::new();
+    for call in scene.simulator.calls(&of_action(action)).await.unwrap() {
+        if let Some(task) = call.task_id.clone() {
+            found.entry(task).or_default().push(call);
+        }
+    }
+    found
+}
+
+/// All calls of an action.
+pub fn of_action(action: &str) -> Filter {
+    Filter {
+        action: Some(action.to_owned()),
+        ..Filter::default()
+    }
+}
+
+/// Waits until there have been this many calls of an action for a task.
+pub async fn until_calls(scene: &Scene, action: &str, task: &str, at_least: usize) -> Vec<Call> {
+    let filter = Filter::of(action, task);
+    let calls = scene
+        .simulator
+        .await_calls(&filter, at_least, PATIENCE)
+        .await
+        .unwrap();
+    assert!(
+        calls.len() >= at_least,
+        "{task}: {} of {at_least} {action}\n{}",
+        calls.len(),
+        scene.tail()
+    );
+    calls
+}
+
+/// Waits for an event about an object, and returns its type and note.
+pub async fn until_event(scene: &Scene, name: &str, reason: &str) -> (String, String) {
+    let events: Api<Event> = Api::namespaced(scene.cluster.client(), &scene.namespace);
+    eventually(&format!("{name}: event {reason}"), PATIENCE, async || {
+        let list = events.list(&kube::api::ListParams::default()).await;
+        let list = list.map_err(|error| error.to_string())?;
+        let about = |event: &&Event| event.involved_object.name.as_deref() == Some(name);
+        let seen: Vec<_> = list
+            .items
+            .iter()
+            .filter(about)
+            .map(|event| event.reason.clone())
+            .collect();
+        list.items
+            .iter()
+            .filter(about)
+            .find(|event| event.reason.as_deref() == Some(reason))
+            .map(|event| {
+                (
+                    event.type_.clone().unwrap_or_default(),
+                    event.message.clone().unwrap_or_default(),
+                )
+            })
+            .ok_or_else(|| format!("{seen:?}"))
+    })
+    .await
+}
+
+/// How many objects were released on that evidence by now.
+pub async fn released_on(scene: &Scene, evidence: &str) -> u64 {
+    let labels = [("evidence", evidence)];
+    let counted = scene
+        .operator
+        .metric("mixed_stream_releases_total", &labels)
+        .await;
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count"
+    )]
+    {
+        counted.round() as u64
+    }
+}
+
+/// Waits until so many objects were released on that evidence: the operator counts a moment after the object is gone.
+pub async fn until_released_on(scene: &Scene, evidence: &str, count: u64) {
+    let what = format!("{count} objects are released on {evidence}");
+    eventually(&what, PATIENCE, async || {
+        match released_on(scene, evidence).await {
+            counted if counted == count => Ok(()),
+            counted => Err((counted, scene.tail())),
+        }
+    })
+    .await;
+}
