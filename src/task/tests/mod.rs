@@ -12,6 +12,7 @@ mod alive;
 mod deletion;
 mod ownership;
 mod views;
+mod writes;
 
 use super::{
     evidence::{Answer, Call, Evidence, Sighting, Turn},
