@@ -7,5 +7,7 @@
 )]
 
 mod deletion;
+mod faults;
 mod oracle;
 mod scene;
+mod storm;

@@ -15,6 +15,9 @@ pub const STOP: &str = "StopLiveMPUTask";
 pub const LIST: &str = "ListRtcMPUTaskDetail";
 pub const USERS: &str = "DescribeChannelUsers";
 
+/// What the audit log says of a request whose client left before the answer.
+const CLIENT_GONE: u16 = 504;
+
 /// A scene whose operator has these flags and no others.
 pub async fn scene_with(prefix: &str, flags: &[&str]) -> Scene {
     scene_as(prefix, flags, |launch| launch).await
@@ -49,8 +52,17 @@ pub struct Deletion {
     pub asked: Timestamp,
     /// The successful writes to the object itself from then on.
     pub patches: Vec<Entry>,
+    /// Writes to the object whose client was gone before the answer: whether they were stored is not in the log.
+    pub unheard: Vec<Entry>,
     /// The successful writes to its status from then on.
     pub status_writes: usize,
+}
+
+impl Deletion {
+    /// Every write that may have removed the finalizer.
+    pub fn writes(&self) -> impl Iterator<Item = &Entry> {
+        self.patches.iter().chain(&self.unheard)
+    }
 }
 
 /// The deletions of all objects of the scene's namespace, once `count` of them have been released.
@@ -59,7 +71,7 @@ pub async fn deletions(scene: &Scene, count: usize) -> BTreeMap<String, Deletion
         let found = deletions_now(scene);
         let released = found
             .values()
-            .filter(|deletion| !deletion.patches.is_empty())
+            .filter(|deletion| deletion.writes().next().is_some())
             .count();
         if released >= count {
             Ok(found)
@@ -74,7 +86,7 @@ fn deletions_now(scene: &Scene) -> BTreeMap<String, Deletion> {
     let entries = scene.cluster.audit(|entry| {
         entry.namespace == scene.namespace
             && entry.resource == "mixedstreamtasks"
-            && entry.code == 200
+            && (entry.code == 200 || entry.code == CLIENT_GONE)
             && !entry.name.is_empty()
     });
     let mut found: BTreeMap<String, Deletion> = BTreeMap::new();
@@ -82,6 +94,7 @@ fn deletions_now(scene: &Scene) -> BTreeMap<String, Deletion> {
         let deletion = Deletion {
             asked: entry.received,
             patches: Vec::new(),
+            unheard: Vec::new(),
             status_writes: 0,
         };
         // The last one, where the name came again.
@@ -99,6 +112,8 @@ fn deletions_now(scene: &Scene) -> BTreeMap<String, Deletion> {
         }
         if entry.subresource == "status" {
             deletion.status_writes += 1;
+        } else if entry.code == CLIENT_GONE {
+            deletion.unheard.push(entry);
         } else {
             deletion.patches.push(entry);
         }
@@ -111,19 +126,18 @@ pub async fn assert_stopped_first(scene: &Scene, deletions: &BTreeMap<String, De
     let clock = scene.simulator.clock().await.unwrap();
     let history = scene.simulator.history(&Filter::default()).await.unwrap();
     for (name, deletion) in deletions {
-        let Some(release) = deletion.patches.last() else {
-            continue;
-        };
-        // Both clocks are this machine's; the simulator gives its own to the millisecond.
-        let at = i128::from(release.received.as_microsecond()) + 1_000;
-        let last = history
-            .iter()
-            .rfind(|change| change.task_id == *name && clock.real_us(change.monotonic_us) <= at);
-        assert!(
-            last.is_none_or(|change| change.change == ChangeKind::Stopped),
-            "{name} ran when its finalizer went at {}: {last:?}",
-            release.received
-        );
+        for write in deletion.writes() {
+            // Both clocks are this machine's; the simulator gives its own to the millisecond.
+            let at = i128::from(write.received.as_microsecond()) + 1_000;
+            let last = history.iter().rfind(|change| {
+                change.task_id == *name && clock.real_us(change.monotonic_us) <= at
+            });
+            assert!(
+                last.is_none_or(|change| change.change == ChangeKind::Stopped),
+                "{name} ran when its finalizer went at {}: {last:?}",
+                write.received
+            );
+        }
     }
 }
 
