@@ -1,6 +1,6 @@
 //! The operator's own HTTP port: probes and metrics.
 
-use crate::{health::Health, metrics::Metrics, task::reconcile::Shared};
+use crate::{health::Health, metrics::Metrics, task::shared::Shared};
 use axum::{
     Router,
     extract::State,

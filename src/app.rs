@@ -7,7 +7,7 @@ use crate::{
     health::Health,
     live::{Account, Client, ClientConfig, Limiter},
     metrics::Metrics,
-    task::{cluster::Cluster, controller, reconcile::Shared, retry::Paces},
+    task::{cluster::Cluster, controller, evidence::Evidence, retry::Paces, shared::Shared},
 };
 use anyhow::{Context, anyhow};
 use std::{
@@ -52,7 +52,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     };
     let live = Client::new(config, settings.credentials)?;
 
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::new(&Evidence::KINDS));
     let health = Arc::new(Health::new(started, settings.paces.call_deadline));
     let shared = Arc::new(Shared {
         store: Mutex::default(),

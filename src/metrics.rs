@@ -3,7 +3,6 @@
 use crate::{
     api::Phase,
     live::{Action, Class, Delivery},
-    task::evidence::Evidence,
 };
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -187,8 +186,10 @@ fn long_wait() -> Histogram {
     Histogram::new(exponential_buckets(0.01, 2.0, 16))
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// All at zero; `evidence_kinds` are the values of that label, so that a kind that never occurs is seen to be zero.
+    #[must_use]
+    pub fn new(evidence_kinds: &[&'static str]) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("mixed_stream"),
             reconciles: Family::default(),
@@ -207,7 +208,7 @@ impl Default for Metrics {
             scraping: Mutex::new(()),
         };
         metrics.register();
-        for kind in Evidence::KINDS {
+        for kind in evidence_kinds {
             drop(
                 metrics
                     .releases
@@ -216,9 +217,7 @@ impl Default for Metrics {
         }
         metrics
     }
-}
 
-impl Metrics {
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register(
@@ -346,12 +345,10 @@ impl Metrics {
             .inc_by(by);
     }
 
-    /// A finalizer was removed, so long after the deletion was asked for.
-    pub fn released(&self, evidence: &Evidence, took: Duration) {
+    /// A finalizer was removed on this kind of evidence, so long after the deletion was asked for.
+    pub fn released(&self, evidence: &'static str, took: Duration) {
         self.releases
-            .get_or_create(&EvidenceLabel {
-                evidence: evidence.kind(),
-            })
+            .get_or_create(&EvidenceLabel { evidence })
             .inc();
         self.release_duration.observe(took.as_secs_f64());
     }

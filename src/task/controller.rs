@@ -3,7 +3,8 @@
 
 use super::{
     queue::Queue,
-    reconcile::{Dossier, Next, Shared, reconcile},
+    reconcile::{Dossier, Next, reconcile},
+    shared::Shared,
     store::Changed,
     view::Key,
     watch::{Scope, Shown, watch},

@@ -8,9 +8,12 @@ pub mod plan;
 pub mod queue;
 pub mod reconcile;
 pub mod retry;
+pub mod send;
+pub mod shared;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod trail;
 pub mod verdict;
 pub mod view;
 pub mod watch;

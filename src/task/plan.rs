@@ -1,9 +1,10 @@
 //! Every decision. A pure function of what is stored, how the object stands among others, what this deletion has learnt, and now.
 
 use super::{
-    evidence::{Call, Evidence, Trail},
+    evidence::{Call, Evidence},
     ownership::Standing,
     retry::{Moment, Paces, Waits},
+    trail::Trail,
     verdict::{self, Verdict},
     view::{Ids, View},
 };

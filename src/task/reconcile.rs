@@ -2,30 +2,25 @@
 
 use super::{
     cluster::{Cluster, WriteError},
-    evidence::{Answer, Call, Evidence, Sighting, Turn},
+    evidence::{Answer, Call, Evidence},
     plan::{Bought, Facts, Memory, Step, plan},
-    retry::{Moment, Paces},
-    store::Store,
+    send::send,
+    shared::Shared,
+    trail::Turn,
     verdict::{Verdict, reason},
-    view::{Ids, Key, View},
+    view::{Key, View},
 };
 use crate::{
     api::{self, CallRecord, ConditionType},
-    events::{Events, Note},
-    live::{
-        Account, Action, ChannelId, Client, Delivery, Failure, Lane, Limiter, ListedTask,
-        PAGE_SIZE, Taken, Ticket,
-    },
+    events::Note,
+    live::{Action, Delivery, Failure, Lane, Taken, Ticket},
     metrics::{ApiWrite, Metrics, Outcome, WriteResult},
 };
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tokio_util::sync::CancellationToken;
 
 /// Steps in a row without a rest; more mean that two decisions undo each other.
 const STEPS: usize = 64;
@@ -33,47 +28,6 @@ const STEPS: usize = 64;
 const CONFLICTS: u32 = 5;
 /// The calls that the status remembers.
 const CALLS: usize = 5;
-
-/// What every reconcile works with.
-pub struct Shared {
-    /// The objects.
-    pub store: Mutex<Store>,
-    /// The API server.
-    pub cluster: Cluster,
-    /// The service.
-    pub live: Client,
-    /// The account's quota.
-    pub limiter: Limiter<Key>,
-    /// The account of the operator's own credentials.
-    pub account: Account,
-    /// The paces in force.
-    pub paces: Paces,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// Events.
-    pub events: Events,
-    /// When the process started.
-    pub started: Instant,
-    /// Set when the operator shuts down: nothing new is begun.
-    pub draining: CancellationToken,
-}
-
-impl Shared {
-    /// Now, by both clocks.
-    #[must_use]
-    pub fn now(&self) -> Moment {
-        Moment {
-            mono: self.started.elapsed(),
-            wall: Timestamp::now(),
-        }
-    }
-
-    /// The objects.
-    pub fn store(&self) -> MutexGuard<'_, Store> {
-        // A panic elsewhere cannot leave the store half changed in a way that a later event does not mend.
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// What is kept of one object between reconciles.
 #[derive(Debug)]
@@ -300,7 +254,7 @@ impl Run<'_> {
         } else {
             since_deletion
         };
-        self.shared.metrics.released(evidence, took);
+        self.shared.metrics.released(evidence.kind(), took);
         let (app, task) = view
             .ids
             .as_ref()
@@ -502,71 +456,4 @@ impl Run<'_> {
             text,
         });
     }
-}
-
-/// Sends one call and reduces its answer.
-async fn send(live: &Client, ids: &Ids, call: &Call) -> (Answer, CallRecord, Option<Failure>) {
-    let reply = match call {
-        Call::Stop { .. } => live.stop(&ids.app, &ids.task).await.map(|reply| {
-            (
-                Answer::Accepted {
-                    request_id: reply.request_id.clone(),
-                },
-                reply.request_id,
-            )
-        }),
-        Call::ListTask => live
-            .list_task(&ids.app, &ids.task)
-            .await
-            .map(|reply| (Answer::Task(find(&reply.value, ids)), reply.request_id)),
-        Call::ListPage(page) => live.list_page(&ids.app, *page).await.map(|reply| {
-            let page = Answer::Page {
-                shows: find(&reply.value, ids),
-                last: reply.value.len() < PAGE_SIZE,
-            };
-            (page, reply.request_id)
-        }),
-        Call::Users(channel) => live.channel_users(&ids.app, channel).await.map(|reply| {
-            let users = Answer::Users {
-                empty: reply.value.is_empty(),
-                timestamp: reply.value.timestamp,
-            };
-            (users, reply.request_id)
-        }),
-    };
-    let record = |request_id, result: &str| CallRecord {
-        action: call.action().name().to_owned(),
-        request_id,
-        time: Some(Time(super::verdict::whole_seconds(Timestamp::now()))),
-        result: result.to_owned(),
-    };
-    match reply {
-        Ok((answer, request_id)) => (answer, record(Some(request_id), "accepted"), None),
-        Err(failure) => {
-            let answer = Answer::Failed {
-                class: failure.class,
-                words: failure.message.clone(),
-                says_gone: failure.task_gone,
-                retry_after: failure.retry_after,
-            };
-            (
-                answer,
-                record(failure.request_id.clone(), failure.class.label()),
-                Some(failure),
-            )
-        }
-    }
-}
-
-fn find(listed: &[ListedTask], ids: &Ids) -> Option<Sighting> {
-    let task = listed
-        .iter()
-        .find(|task| task.task_id == ids.task.as_str())?;
-    Some(Sighting {
-        channel: task
-            .channel_id
-            .as_deref()
-            .and_then(|channel| ChannelId::try_from(channel).ok()),
-        max_idle: task.max_idle,
-    })
 }

@@ -1,8 +1,8 @@
 //! What is told of an object: phase, conditions and their words, written for the person who reads them at three in the morning.
 
 use super::{
-    evidence::{Look, Stopped, Trail},
     retry::{Cause, Wait, Waits},
+    trail::{Look, Stopped, Trail},
     view::{Ids, View},
 };
 use crate::{

@@ -147,10 +147,9 @@ pub async fn start(
         let why = match error {
             StartError::Exists => "the task runs already",
             StartError::Output(OutputError::InUse) => "an output is used by another task",
-            StartError::Output(OutputError::CoolingDown) => {
-                "an output was used less than 10 simulated seconds ago"
-            }
-            StartError::NoChannel | StartError::NotCleared => "the task cannot be started",
+            StartError::NoChannel
+            | StartError::NotCleared
+            | StartError::Output(OutputError::CoolingDown) => "the task cannot be started",
         };
         Refused(StatusCode::CONFLICT, why.to_owned())
     })?;

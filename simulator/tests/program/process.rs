@@ -162,4 +162,10 @@ fn wrong_orders_are_explained() {
         sim.order("PUT", "/apps/app/tasks/t", &json!({})).status,
         409
     );
+    let same_output = json!({"streamUrls": ["rtmp://push.example.com/live/app-t?auth_key=1"]});
+    let taken = sim.order("PUT", "/apps/app/tasks/u", &same_output);
+    assert_eq!(taken.status, 409);
+    sim.admin("DELETE", "/apps/app/tasks/t", &json!({}));
+    // The admin waits for no cool-down.
+    sim.run_task("t");
 }

@@ -15,10 +15,11 @@ mod views;
 mod writes;
 
 use super::{
-    evidence::{Answer, Call, Evidence, Sighting, Turn},
+    evidence::{Answer, Call, Evidence, Sighting},
     ownership::Standing,
     plan::{Bought, Facts, Memory, Step, plan},
     retry::{Moment, Paces},
+    trail::Turn,
     verdict::Verdict,
     view::View,
 };

@@ -1,0 +1,399 @@
+//! What one deletion has learnt of whether the task is stopped. The finalizer goes on positive evidence and on nothing else.
+
+use super::{
+    evidence::{Answer, Call, Evidence, Sighting},
+    retry::{Cause, Moment, Paces, Trouble, Waits},
+};
+use crate::live::{Action, ChannelId, Class};
+use std::time::Duration;
+
+/// `InternalError` stands for "not found" only after this many in a row ...
+const INTERNAL_ERRORS: u32 = 3;
+/// ... over at least this long.
+const INTERNAL_ERROR_SPAN: Duration = Duration::from_secs(10);
+/// The service stops a task this long after the last person left (vendor page: StopLiveMPUTask).
+const AUTO_STOP: Duration = Duration::from_mins(2);
+/// Two readings of a channel that are further apart leave room for somebody who came and went.
+const READING_GAP: Duration = Duration::from_secs(15);
+/// Between two readings at most, so that a slow answer still keeps within [`READING_GAP`].
+const READING_PACE: Duration = Duration::from_secs(10);
+/// A complete read of the list by pages counts only if a second one agrees: pages drift while they are read.
+const COMPLETE_READS: u8 = 2;
+
+/// What the last Stop was answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stopped {
+    /// Nothing that helps, or nothing was sent yet.
+    #[default]
+    Unknown,
+    /// Accepted: the task is stopped.
+    Accepted {
+        /// The service's id of the request.
+        request_id: String,
+    },
+    /// Not-found-like: it has to be verified.
+    NotFound {
+        /// The words name the task as not existing.
+        says_gone: bool,
+        /// It was the one more Stop after the channel had been empty for long enough.
+        ripe: bool,
+    },
+}
+
+/// What the list says after a not-found-like Stop.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Look {
+    /// Not asked yet.
+    #[default]
+    Unknown,
+    /// It does not show the task.
+    Absent,
+    /// It shows the task.
+    Shown(Sighting),
+    /// The account's policy does not grant it.
+    Forbidden,
+    /// By id it answers not-found-like itself, so that the pages have to be read.
+    Paging {
+        /// The next page, counted from 1.
+        page: u32,
+        /// Complete reads so far that did not show the task.
+        reads: u8,
+    },
+}
+
+/// An empty channel under observation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quiet {
+    channel: ChannelId,
+    /// First and last reading that found it empty, by the service's clock, UNIX seconds.
+    since: i64,
+    last: i64,
+    /// The last reading by our clock.
+    read_at: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Streak {
+    first: Duration,
+    last: Duration,
+    count: u32,
+}
+
+/// Everything that one deletion has learnt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trail {
+    /// The last Stop.
+    pub stopped: Stopped,
+    /// The list after it.
+    pub look: Look,
+    /// At least one Stop of this deletion failed or could not be sent.
+    pub failed: bool,
+    quiet: Option<Quiet>,
+    next_reading: Duration,
+    internal: Option<Streak>,
+    round_was_bought: bool,
+}
+
+impl Trail {
+    /// The evidence that the service has given, if it is enough.
+    #[must_use]
+    pub fn evidence(&self) -> Option<Evidence> {
+        match (&self.stopped, &self.look) {
+            (Stopped::Accepted { request_id }, _) => Some(Evidence::StopAccepted {
+                request_id: request_id.clone(),
+            }),
+            (Stopped::NotFound { .. }, Look::Absent) => Some(Evidence::NotListed),
+            (
+                Stopped::NotFound {
+                    says_gone: true, ..
+                },
+                Look::Forbidden,
+            ) => Some(Evidence::StopSaidSo),
+            (Stopped::NotFound { ripe: true, .. }, Look::Shown(_)) => {
+                Some(Evidence::MustHaveStopped)
+            }
+            (Stopped::NotFound { .. } | Stopped::Unknown, _) => None,
+        }
+    }
+
+    /// The next call, and the moment before which it must not be sent. Not to be asked once there is evidence.
+    #[must_use]
+    pub fn next(
+        &self,
+        waits: &Waits,
+        generation: i64,
+        paces: &Paces,
+        now: Moment,
+    ) -> (Call, Duration) {
+        let due = |action: Action| waits.due(action, generation);
+        let (stop_due, list_due) = (
+            due(Action::StopLiveMpuTask),
+            due(Action::ListRtcMpuTaskDetail),
+        );
+        let stop = (Call::Stop { ripe: false }, stop_due);
+        match (&self.stopped, &self.look) {
+            (Stopped::Unknown | Stopped::Accepted { .. }, _) => stop,
+            (Stopped::NotFound { .. }, Look::Unknown | Look::Absent) => (Call::ListTask, list_due),
+            (Stopped::NotFound { .. }, Look::Paging { page, .. }) => {
+                (Call::ListPage(*page), list_due)
+            }
+            // The list may be allowed by now, or Stop may say more: begin again when both may be asked.
+            (Stopped::NotFound { .. }, Look::Forbidden) => (stop.0, stop_due.max(list_due)),
+            (Stopped::NotFound { .. }, Look::Shown(sighting)) => {
+                let Some(channel) = &sighting.channel else {
+                    return stop;
+                };
+                let quiet = self
+                    .quiet
+                    .as_ref()
+                    .filter(|quiet| quiet.channel == *channel);
+                if quiet.is_some_and(|quiet| quiet.is_ripe(sighting, paces, now)) {
+                    return (Call::Stop { ripe: true }, Duration::ZERO);
+                }
+                // Beside the readings, on the doubling schedule: Stop again while somebody is there, for the task may well run;
+                // look again while nobody is, for the service may have cleared the task.
+                let again = match quiet {
+                    Some(_) => (Call::ListTask, list_due.max(stop_due)),
+                    None => stop,
+                };
+                let reading_due = self.next_reading.max(due(Action::DescribeChannelUsers));
+                if reading_due <= again.1 {
+                    (Call::Users(channel.clone()), reading_due)
+                } else {
+                    again
+                }
+            }
+        }
+    }
+
+    /// Takes the answer to a call.
+    pub fn absorb(&mut self, call: &Call, answer: Answer, turn: &mut Turn<'_>) {
+        let action = call.action();
+        match answer {
+            Answer::Accepted { request_id } => {
+                self.stopped = Stopped::Accepted { request_id };
+                turn.waits.clear(action);
+            }
+            Answer::Task(shows) => {
+                turn.waits.clear(action);
+                match shows {
+                    Some(sighting) => self.task_is_shown(sighting, turn),
+                    None => self.look = Look::Absent,
+                }
+            }
+            Answer::Page {
+                shows: Some(sighting),
+                ..
+            } => {
+                turn.waits.clear(action);
+                self.task_is_shown(sighting, turn);
+            }
+            Answer::Page { shows: None, last } => {
+                turn.waits.clear(action);
+                self.page_was_clean(last);
+            }
+            Answer::Users { empty, timestamp } => {
+                turn.waits.clear(action);
+                self.next_reading = turn.now.mono + turn.paces.channel_poll.min(READING_PACE);
+                if let Call::Users(channel) = call {
+                    self.read_channel(channel, empty, timestamp, turn.now);
+                }
+            }
+            Answer::Failed {
+                class,
+                words,
+                says_gone,
+                retry_after,
+            } => {
+                let trouble = Trouble {
+                    cause: Cause::Answer(class),
+                    words: &words,
+                    retry_after,
+                    not_before: Duration::ZERO,
+                };
+                match call {
+                    Call::Stop { ripe } => {
+                        self.stop_failed(class, says_gone, *ripe, &trouble, turn);
+                    }
+                    Call::ListTask
+                        if class == Class::NotFoundLike || class == Class::InternalError =>
+                    {
+                        turn.waits.clear(action);
+                        self.look = Look::Paging { page: 1, reads: 0 };
+                    }
+                    Call::ListTask | Call::ListPage(_) => {
+                        if class == Class::AccessDenied {
+                            self.look = Look::Forbidden;
+                        }
+                        turn.fail(action, &trouble);
+                    }
+                    Call::Users(_) => turn.fail(action, &trouble),
+                }
+            }
+        }
+    }
+
+    fn stop_failed(
+        &mut self,
+        class: Class,
+        says_gone: bool,
+        ripe: bool,
+        trouble: &Trouble<'_>,
+        turn: &mut Turn<'_>,
+    ) {
+        self.failed = true;
+        self.count_internal_errors(class, turn.now);
+        let stands_for_not_found = self.internal.as_ref().is_some_and(Streak::is_enough);
+        if class != Class::NotFoundLike && !(class == Class::InternalError && stands_for_not_found)
+        {
+            self.stopped = Stopped::Unknown;
+            // So that the third InternalError is enough and no fourth is needed.
+            let not_before = self
+                .internal
+                .as_ref()
+                .filter(|streak| streak.count + 1 >= INTERNAL_ERRORS)
+                .map_or(Duration::ZERO, |streak| streak.first + INTERNAL_ERROR_SPAN);
+            turn.fail(
+                Action::StopLiveMpuTask,
+                &Trouble {
+                    not_before,
+                    ..*trouble
+                },
+            );
+            return;
+        }
+        let ripe = ripe && matches!(self.look, Look::Shown(_));
+        if !ripe {
+            self.look = Look::Unknown;
+        }
+        self.stopped = Stopped::NotFound { says_gone, ripe };
+        self.round_was_bought = turn.bought;
+        // The wait stays: if the task turns out to be listed still, the spacing goes on doubling from round to round.
+    }
+
+    fn count_internal_errors(&mut self, class: Class, now: Moment) {
+        match class {
+            Class::InternalError => {
+                let streak = self.internal.get_or_insert(Streak {
+                    first: now.mono,
+                    last: now.mono,
+                    count: 0,
+                });
+                streak.last = now.mono;
+                streak.count = streak.count.saturating_add(1);
+            }
+            // Says nothing of the task: the row goes on.
+            Class::Throttled
+            | Class::ServiceUnavailable
+            | Class::ClockSkew
+            | Class::NonceUsed
+            | Class::CredentialsMissing => {}
+            Class::NotFoundLike
+            | Class::AppIdRejected
+            | Class::RequestRejected
+            | Class::AccessDenied
+            | Class::ServiceNotEnabled
+            | Class::CredentialsRejected => self.internal = None,
+        }
+    }
+
+    fn task_is_shown(&mut self, sighting: Sighting, turn: &mut Turn<'_>) {
+        let trouble = Trouble {
+            cause: Cause::Unconfirmed,
+            words: "",
+            retry_after: None,
+            not_before: Duration::ZERO,
+        };
+        turn.bought |= std::mem::take(&mut self.round_was_bought);
+        turn.fail(Action::StopLiveMpuTask, &trouble);
+        self.look = Look::Shown(sighting);
+    }
+
+    fn page_was_clean(&mut self, last: bool) {
+        if let Look::Paging { page, reads } = self.look {
+            self.look = match (last, reads + 1) {
+                (false, _) => Look::Paging {
+                    page: page.saturating_add(1),
+                    reads,
+                },
+                (true, reads) if reads >= COMPLETE_READS => Look::Absent,
+                (true, reads) => Look::Paging { page: 1, reads },
+            };
+        }
+    }
+
+    fn read_channel(&mut self, channel: &ChannelId, empty: bool, timestamp: i64, now: Moment) {
+        if !empty {
+            self.quiet = None;
+            return;
+        }
+        let unbroken = self.quiet.as_ref().filter(|quiet| {
+            let gap = timestamp
+                .checked_sub(quiet.last)
+                .and_then(|gap| u64::try_from(gap).ok());
+            quiet.channel == *channel
+                && gap.is_some_and(|gap| Duration::from_secs(gap) <= READING_GAP)
+        });
+        self.quiet = Some(Quiet {
+            channel: channel.clone(),
+            since: unbroken.map_or(timestamp, |quiet| quiet.since),
+            last: timestamp,
+            read_at: now.mono,
+        });
+    }
+
+    /// Whether the channel was seen empty at the last reading.
+    #[must_use]
+    pub fn channel_is_empty(&self) -> bool {
+        self.quiet.is_some()
+    }
+}
+
+impl Quiet {
+    /// Empty for longer than the service lets a task live in an empty channel, up to just now.
+    fn is_ripe(&self, sighting: &Sighting, paces: &Paces, now: Moment) -> bool {
+        let needed = AUTO_STOP.max(sighting.max_idle.unwrap_or_default()) + paces.idle_margin;
+        u64::try_from(self.last.saturating_sub(self.since))
+            .is_ok_and(|seconds| Duration::from_secs(seconds) > needed)
+            && now.mono.saturating_sub(self.read_at) <= READING_GAP
+    }
+}
+
+impl Streak {
+    fn is_enough(&self) -> bool {
+        self.count >= INTERNAL_ERRORS && self.last.saturating_sub(self.first) >= INTERNAL_ERROR_SPAN
+    }
+}
+
+/// What an answer is judged with.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// The waits of the object.
+    pub waits: &'a mut Waits,
+    /// The object's generation.
+    pub generation: i64,
+    /// The paces in force.
+    pub paces: &'a Paces,
+    /// When the answer came.
+    pub now: Moment,
+    /// Uniform in 0..1.
+    pub jitter: f64,
+    /// The call was sent ahead of the schedule, on request: the schedule stays as it was.
+    pub bought: bool,
+}
+
+impl Turn<'_> {
+    fn fail(&mut self, action: Action, trouble: &Trouble<'_>) {
+        if self.bought && self.waits.is_waiting_for(action, trouble.cause) {
+            return;
+        }
+        self.waits.fail(
+            action,
+            trouble,
+            self.generation,
+            self.paces,
+            self.now,
+            self.jitter,
+        );
+    }
+}
