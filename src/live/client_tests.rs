@@ -610,6 +610,8 @@ impl std::io::Write for Log {
 async fn no_log_line_holds_a_secret() {
     let log = Log::default();
     let writer = log.clone();
+    // With a single dispatcher in the process, a thread that has none would switch off for all threads what it is the first to log.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
