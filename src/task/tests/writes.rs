@@ -7,7 +7,8 @@ use crate::{
     metrics::{Metrics, Outcome},
     task::{
         cluster::{Cluster, WriteError},
-        reconcile::{Dossier, Shared, reconcile},
+        reconcile::{Dossier, reconcile},
+        shared::Shared,
         view::Key,
     },
 };
@@ -174,7 +175,7 @@ struct Played {
 impl Played {
     async fn new(server: &Arc<Server>, object: Value) -> Self {
         let (live, calls) = service().await;
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(Metrics::new(&Evidence::KINDS));
         let view = view(object);
         let long_ago = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
         let shared = Shared {
