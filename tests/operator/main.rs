@@ -6,8 +6,11 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod crashes;
 mod deletion;
 mod faults;
 mod oracle;
+mod pace;
 mod scene;
 mod storm;
+mod switches;

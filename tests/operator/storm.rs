@@ -8,9 +8,11 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use mixed_stream_operator::api::FINALIZER;
 use serde_json::json;
 use support::eventually;
-use support::simulator::{NewTask, TaskState};
+use support::simulator::{Call, NewTask, TaskState};
 
-use crate::oracle::{STOP, assert_stopped_first, calls_by_task, deletions, of_action, scene_with};
+use crate::oracle::{
+    LIST, STOP, assert_stopped_first, calls_by_task, deletions, of_action, scene_with,
+};
 use crate::scene::{APP, Scene, object};
 
 /// For what takes seconds on an idle machine.
@@ -125,10 +127,23 @@ async fn assert_drained(scene: &Scene, names: &[String], crashes: usize, stops: 
         );
         assert!(calls[name].iter().all(|call| call.authenticated));
     }
+    assert_quota_kept(scene).await;
+    let found = deletions(scene, names.len()).await;
+    for name in names {
+        let deletion = &found[name];
+        assert!(deletion.patches.len() <= 1, "{name}: {deletion:?}");
+        assert!(deletion.unheard.len() <= crashes, "{name}: {deletion:?}");
+        assert_eq!(deletion.status_writes, 0, "{name}: {deletion:?}");
+    }
+    assert_stopped_first(scene, &found).await;
+}
+
+/// No call was over the quota, and none was signed wrongly.
+async fn assert_quota_kept(scene: &Scene) {
     for usage in scene.simulator.quota().await.unwrap() {
         let limit = match usage.action.as_str() {
             STOP => 500,
-            "ListRtcMPUTaskDetail" => 50,
+            LIST => 50,
             _ => 100,
         };
         assert_eq!(usage.over_quota, 0, "{usage:?}");
@@ -143,14 +158,6 @@ async fn assert_drained(scene: &Scene, names: &[String], crashes: usize, stops: 
             (0, 0, 0)
         );
     }
-    let found = deletions(scene, names.len()).await;
-    for name in names {
-        let deletion = &found[name];
-        assert!(deletion.patches.len() <= 1, "{name}: {deletion:?}");
-        assert!(deletion.unheard.len() <= crashes, "{name}: {deletion:?}");
-        assert_eq!(deletion.status_writes, 0, "{name}: {deletion:?}");
-    }
-    assert_stopped_first(scene, &found).await;
 }
 
 /// The most calls of Stop in any second, by arrival and by reply.
@@ -224,6 +231,43 @@ async fn a_thousand_deleted_while_the_operator_was_down() {
     tell("a backlog of 1000", &scene, took, &figures).await;
 }
 
+/// Failures that cost no write to the API server make the quota the bound.
+#[tokio::test]
+async fn a_backlog_that_fails_thrice_keeps_the_quota() {
+    const COUNT: usize = 600;
+    const FAILURES: usize = 3 * COUNT;
+    let flags = ["--backoff-min=100ms", "--backoff-max=100ms"];
+    let mut scene = scene_with("thrice", &flags).await;
+    latency(&scene, "random").await;
+    let names = crowd(&scene, COUNT).await;
+    scene.operator.kill().await;
+    delete_all(&scene, &names).await;
+    let fault = json!({"action": STOP, "kind": "error", "status": 503, "code": "ServiceUnavailable", "times": FAILURES});
+    scene.simulator.order_fault(&fault).await.unwrap();
+    let mut figures = Figures::default();
+    let begun = Instant::now();
+    scene.operator.restart().await;
+    until_none(&mut scene, &mut figures).await;
+    let took = begun.elapsed();
+    assert_quota_kept(&scene).await;
+    let stops = scene.simulator.calls(&of_action(STOP)).await.unwrap().len();
+    assert_eq!(stops, COUNT + FAILURES);
+    let found = deletions(&scene, COUNT).await;
+    assert_stopped_first(&scene, &found).await;
+    for (name, deletion) in &found {
+        // One class and one band: one write.
+        assert!(deletion.status_writes <= 1, "{name}: {deletion:?}");
+        assert_eq!(deletion.patches.len(), 1, "{name}: {deletion:?}");
+    }
+    tell(
+        &format!("{COUNT} after {FAILURES} failures"),
+        &scene,
+        took,
+        &figures,
+    )
+    .await;
+}
+
 /// A process sends nothing in its first second: what its predecessor sent may still count.
 async fn assert_silent_at_first(scene: &Scene, before: Timestamp) {
     let clock = scene.simulator.clock().await.unwrap();
@@ -272,13 +316,26 @@ async fn restarts_in_the_middle_of_a_drain_leak_nothing() {
     scene.operator.terminate();
     let status = scene.operator.wait(Duration::from_secs(30)).await;
     assert!(status.success(), "{status}");
+    let ended = scene.simulator.clock().await.unwrap().monotonic_us;
     scene.operator.restart().await;
     until_none(&mut scene, &mut figures).await;
     let took = begun.elapsed();
 
-    // SIGTERM lets every call in flight end and its object go; each SIGKILL may cost what was in flight one more Stop and a look.
+    // Each SIGKILL may cost what was in flight one more Stop and a look; SIGTERM lets every call in flight end and its object go.
     assert_drained(&scene, &names, 2, 1).await;
     let calls = calls_by_task(&scene, STOP).await;
+    let begun_at = scene.simulator.clock().await.unwrap();
+    let restarted = i128::from(before.as_microsecond());
+    let of_the_second =
+        |call: &Call| begun_at.real_us(call.arrival_us) >= restarted && call.arrival_us < ended;
+    for (name, calls) in &calls {
+        let asked = calls.iter().any(of_the_second);
+        let again = calls.iter().any(|call| call.arrival_us > ended);
+        assert!(
+            !(asked && again),
+            "{name} was stopped again after the SIGTERM: {calls:?}"
+        );
+    }
     let again = calls.values().filter(|calls| calls.len() > 1).count();
     tell(
         &format!("{COUNT} with two SIGKILLs and a SIGTERM in between, {again} stopped twice"),
@@ -295,7 +352,7 @@ async fn a_hundred_that_answer_internal_error_at_once() {
     const COUNT: usize = 100;
     let mut scene = scene_with("internal", &[]).await;
     let names = crowd(&scene, COUNT).await;
-    let switches = json!({"stopGone": "internalError", "listGone": "internalError"});
+    let switches = json!({"stopGone": "internalError", "listGone": "internalError", "latencyMillis": 100, "countAt": "random"});
     scene.simulator.set_switches(&switches).await.unwrap();
     for name in &names {
         scene.simulator.stop_task(APP, name).await.unwrap();
@@ -306,6 +363,7 @@ async fn a_hundred_that_answer_internal_error_at_once() {
     until_none(&mut scene, &mut figures).await;
     let took = begun.elapsed();
     assert!(took >= Duration::from_secs(10), "{took:?}");
+    assert_quota_kept(&scene).await;
     let calls = calls_by_task(&scene, STOP).await;
     for name in &names {
         assert_eq!(calls[name].len(), 3, "{name}: {:?}", calls[name]);
