@@ -16,8 +16,8 @@ use crate::scene::{APP, PATIENCE, Scene};
 #[tokio::test]
 async fn outside_events_do_not_cut_a_wait_short() {
     /// In how many microseconds, and how often, the labels change at least.
-    const CHURN: u64 = 6_000_000;
-    const CHANGES: u64 = 100;
+    const CHURN: u64 = 5_000_000;
+    const CHANGES: u64 = 60;
     let flags = [
         "--backoff-min=400ms",
         "--backoff-max=1600ms",
