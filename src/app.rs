@@ -11,6 +11,7 @@ use crate::{
 };
 use anyhow::{Context, anyhow};
 use std::{
+    error::Error as _,
     sync::{Arc, Mutex},
     time::Instant,
 };
@@ -104,12 +105,27 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 
 /// A client that tries each call once and never waits for ever.
 async fn kubernetes(paces: &Paces) -> anyhow::Result<kube::Client> {
-    let mut config = kube::Config::infer().await.context(
-        "no cluster: there is no usable kubeconfig (KUBECONFIG or ~/.kube/config), and this does not run inside a cluster",
-    )?;
+    let mut config = kube::Config::infer().await.map_err(|error| {
+        // Its source is what is wrong with the kubeconfig; itself it repeats that.
+        let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        anyhow!(
+            "no cluster: no kubeconfig (KUBECONFIG or ~/.kube/config) can be used ({}), and this does not run inside a cluster",
+            first_line(&why)
+        )
+    })?;
     // Our own spacing decides about every retry.
     config.default_retry = false;
     config.connect_timeout = Some(paces.call_deadline);
     config.read_timeout = Some(paces.watch_silence.max(paces.call_deadline));
-    kube::Client::try_from(config).context("the kubeconfig cannot be used")
+    kube::Client::try_from(config).map_err(|error| {
+        anyhow!(
+            "no cluster: the kubeconfig cannot be used ({})",
+            first_line(&error.to_string())
+        )
+    })
+}
+
+/// What a parser says below its first line is a drawing of the place.
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default().trim()
 }

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
     doc = "A mixed-stream relay task of ApsaraVideo Live, and the promise to stop it when this object is deleted.",
     printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Task","type":"string","jsonPath":".status.taskId"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
@@ -37,18 +38,21 @@ pub struct MixedStreamTaskSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message("taskId cannot be changed: delete this object and create another one").reason(Reason::FieldValueForbidden))]
     pub task_id: String,
 
-    /// See [`DeletionPolicy`].
+    /// What deletion of this object does to the task. Stop (the meaning when absent): the task is stopped, and the object stays until
+    /// that is proven. Orphan: the task runs on.
+    // Not nullable: the API server then takes null for absent.
+    #[schemars(with = "DeletionPolicy")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 
     /// True: hands off; nothing is sent to the service while the object lives. Deletion still stops the task.
     /// Absent means false.
+    #[schemars(with = "bool")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 }
 
-/// What deletion of this object does to the task. Stop (the meaning when absent): the task is stopped, and the object stays until
-/// that is proven. Orphan: the task runs on.
+/// What deletion of an object does to its task.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]

@@ -43,10 +43,21 @@ pub fn watch(cluster: &Cluster, scope: &Scope, paces: &Paces) -> BoxStream<'stat
     };
     let parts = parts.into_iter().map(|part| {
         let config = watcher::Config::default().timeout(server_timeout(paces.watch_silence));
-        let events = watcher(cluster.api(part.as_deref()), config).backoff(Pauses::default());
         let mut listed = HashSet::new();
-        events
-            .filter_map(move |event| std::future::ready(shown(part.as_ref(), event, &mut listed)))
+        let about = part.clone();
+        watcher(cluster.api(part.as_deref()), config)
+            // Before the pauses: that a list begins is said before each attempt, and must not pass for a success.
+            .filter_map(move |event| {
+                std::future::ready(shown(about.as_ref(), event, &mut listed).transpose())
+            })
+            .backoff(Pauses::default())
+            .filter_map(move |result| {
+                std::future::ready(match result {
+                    Ok(shown) => Some(shown),
+                    Err(error) => trouble(part.as_ref(), &error)
+                        .map(|what| Shown::Trouble(part.clone(), what)),
+                })
+            })
             .boxed()
     });
     futures::stream::select_all(parts).boxed()
@@ -88,34 +99,35 @@ impl Backoff for Pauses {
     }
 }
 
+/// What an event shows; `None` where that is nothing yet.
 fn shown(
     part: Option<&String>,
     event: watcher::Result<Event<kube::core::DynamicObject>>,
     listed: &mut HashSet<Key>,
-) -> Option<Shown> {
-    match event {
-        Ok(Event::Apply(object)) => read(&object),
-        Ok(Event::Delete(object)) => Some(Shown::Gone(Key {
-            namespace: object.metadata.namespace?,
-            name: object.metadata.name?,
-        })),
-        Ok(Event::Init) => {
+) -> watcher::Result<Option<Shown>> {
+    Ok(match event? {
+        Event::Apply(object) => read(&object),
+        Event::Delete(object) => gone(object),
+        Event::Init => {
             listed.clear();
             None
         }
-        Ok(Event::InitApply(object)) => {
+        Event::InitApply(object) => {
             let shown = read(&object);
             if let Some(Shown::Object(view)) = &shown {
                 listed.insert(view.key.clone());
             }
             shown
         }
-        Ok(Event::InitDone) => Some(Shown::Complete(part.cloned(), std::mem::take(listed))),
-        Err(error) => {
-            let what = trouble(part, &error)?;
-            Some(Shown::Trouble(part.cloned(), what))
-        }
-    }
+        Event::InitDone => Some(Shown::Complete(part.cloned(), std::mem::take(listed))),
+    })
+}
+
+fn gone(object: kube::core::DynamicObject) -> Option<Shown> {
+    Some(Shown::Gone(Key {
+        namespace: object.metadata.namespace?,
+        name: object.metadata.name?,
+    }))
 }
 
 fn read(object: &kube::core::DynamicObject) -> Option<Shown> {

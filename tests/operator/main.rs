@@ -9,8 +9,17 @@
 mod crashes;
 mod deletion;
 mod faults;
+mod kubectl;
+mod life;
+mod metrics;
 mod oracle;
+mod ownership;
 mod pace;
+mod poison;
+mod resource;
 mod scene;
+mod secrets;
+mod shutdown;
+mod startup;
 mod storm;
 mod switches;

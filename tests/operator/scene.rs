@@ -1,12 +1,20 @@
 //! What a test plays in: the shared cluster with the CRD, a namespace, a simulator and an operator of its own.
 
+use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
+};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::watch_object;
 use mixed_stream_operator::api::{ConditionType, MixedStreamTask, crd_yaml};
 use serde_json::{Value, json};
+use support::audit::Entry;
 use support::simulator::{Filter, NewTask};
 use support::{Cluster, Launch, Operator, Simulator, eventually};
 use tokio::sync::OnceCell;
@@ -55,9 +63,10 @@ pub async fn established(cluster: &Cluster) {
         }
     })
     .await;
-    let objects: Api<MixedStreamTask> = Api::all(cluster.client());
+    let resource = ApiResource::erase::<MixedStreamTask>(&());
+    let objects: Api<DynamicObject> = Api::all_with(cluster.client(), &resource);
     eventually("objects can be listed", PATIENCE, async || {
-        objects.list(&Default::default()).await.map(drop)
+        objects.list(&ListParams::default()).await.map(drop)
     })
     .await;
 }
@@ -84,6 +93,15 @@ impl Scene {
     /// On another cluster, which has the CRD.
     pub async fn on(cluster: Cluster, prefix: &str, change: impl FnOnce(Launch) -> Launch) -> Self {
         let namespace = cluster.namespace(prefix).await;
+        Self::in_namespace(cluster, namespace, change).await
+    }
+
+    /// In a namespace that is there already.
+    pub async fn in_namespace(
+        cluster: Cluster,
+        namespace: String,
+        change: impl FnOnce(Launch) -> Launch,
+    ) -> Self {
         let simulator = Simulator::start().await.unwrap();
         let launch =
             quick(Launch::new(cluster.kubeconfig(), &simulator.endpoint())).namespace(&namespace);
@@ -149,39 +167,74 @@ impl Scene {
         what: &str,
         wanted: impl Fn(&MixedStreamTask) -> bool,
     ) -> MixedStreamTask {
-        let what = format!("{name}: {what}");
-        eventually(&what, PATIENCE, async || {
-            match self.objects().get(name).await {
-                Ok(object) if wanted(&object) => Ok(object),
-                other => Err(format!("{other:?}\n{}", self.tail())),
-            }
-        })
-        .await
+        let found = self.shown(name, what, |object| object.is_some_and(&wanted));
+        found.await.unwrap()
     }
 
     /// Waits until `Ready` has that reason.
     pub async fn until_reason(&self, name: &str, reason: &str) -> MixedStreamTask {
-        self.until(name, &format!("Ready has the reason {reason}"), |object| {
-            self::reason(object) == reason
-        })
-        .await
+        let what = format!("Ready has the reason {reason}");
+        self.until(name, &what, |object| self::reason(object) == reason)
+            .await
     }
 
     /// Waits until the object is gone.
     pub async fn until_gone(&self, name: &str) {
-        eventually(&format!("{name} is gone"), PATIENCE, async || {
-            match self.objects().get_opt(name).await {
-                Ok(None) => Ok(()),
-                other => Err(format!("{other:?}\n{}", self.tail())),
+        self.shown(name, "gone", |object| object.is_none()).await;
+    }
+
+    async fn shown(
+        &self,
+        name: &str,
+        what: &str,
+        wanted: impl Fn(Option<&MixedStreamTask>) -> bool,
+    ) -> Option<MixedStreamTask> {
+        let mut last = None;
+        let watch = async {
+            let mut shown = pin!(watch_object(self.objects(), name).default_backoff());
+            loop {
+                match shown.next().await {
+                    Some(Ok(object)) if wanted(object.as_ref()) => return object,
+                    other => last = other,
+                }
             }
+        };
+        let found = tokio::time::timeout(PATIENCE, watch).await;
+        found.unwrap_or_else(|_| {
+            panic!(
+                "not within {PATIENCE:?}: {name}: {what}; the last state: {last:#?}\n{}",
+                self.tail()
+            )
         })
-        .await;
     }
 
     /// How many calls of an action for a task have reached the simulator.
     pub async fn calls(&self, action: &str, task: &str) -> usize {
         let filter = Filter::of(action, task);
         self.simulator.calls(&filter).await.unwrap().len()
+    }
+
+    /// How many calls of any kind have reached the simulator.
+    pub async fn all_calls(&self) -> usize {
+        self.simulator
+            .calls(&Filter::default())
+            .await
+            .unwrap()
+            .len()
+    }
+
+    /// Runs kubectl in the namespace; what it writes if it succeeds.
+    pub async fn kubectl(&self, args: &[&str], stdin: &str) -> String {
+        let output = self.cluster.kubectl(self.within(args), stdin).await;
+        output.success()
+    }
+
+    /// Arguments for kubectl, in the namespace.
+    pub fn within<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        ["-n", &self.namespace]
+            .into_iter()
+            .chain(args.iter().copied())
+            .collect()
     }
 
     /// The last lines of the operator's log.
@@ -231,15 +284,45 @@ pub fn condition(
         .find(|condition| condition.type_ == kind.as_str())
 }
 
-#[tokio::test]
-async fn the_main_job() {
-    let scene = Scene::new("main").await;
-    scene.start_task("final-42").await;
-    scene.create("final-42").await;
-    scene.until_reason("final-42", "Armed").await;
-    scene.delete("final-42").await;
-    scene.until_gone("final-42").await;
-    assert_eq!(scene.calls("StopLiveMPUTask", "final-42").await, 1);
-    let task = scene.simulator.task(APP, "final-42").await.unwrap();
-    assert_eq!(task.state, support::simulator::TaskState::Stopped);
+/// A kubeconfig for an operator of its own name, which may do in these namespaces what an operator needs, and nothing else.
+pub async fn operator_user(cluster: &Cluster, name: &str, namespaces: &[&str]) -> PathBuf {
+    let kubeconfig = cluster.user(name).await;
+    for namespace in namespaces {
+        grant(cluster, name, namespace).await;
+    }
+    kubeconfig
+}
+
+/// Lets a user do in a namespace what an operator needs, and nothing else.
+pub async fn grant(cluster: &Cluster, user: &str, namespace: &str) {
+    let manifests = format!(
+        r"
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: operator, namespace: {namespace}}}
+rules:
+- {{apiGroups: [mixedstream.io], resources: [mixedstreamtasks], verbs: [get, list, watch, patch]}}
+- {{apiGroups: [mixedstream.io], resources: [mixedstreamtasks/status], verbs: [patch]}}
+- {{apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: operator, namespace: {namespace}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator}}
+subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {user}}}]
+"
+    );
+    cluster.apply_yaml(&manifests).await;
+}
+
+/// What an entry of the audit log did: verb, resource and subresource.
+pub fn deed(entry: &Entry) -> (&str, &str, &str) {
+    (&entry.verb, &entry.resource, &entry.subresource)
+}
+
+/// The writes of a user, events apart.
+pub fn writes(cluster: &Cluster, user: &str) -> Vec<Entry> {
+    cluster.audit_of(user, |entry| {
+        !["get", "list", "watch"].contains(&entry.verb.as_str()) && entry.resource != "events"
+    })
 }

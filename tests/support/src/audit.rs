@@ -99,11 +99,23 @@ impl From<Event> for Entry {
 /// The entries of the log at `path` that are wanted, in the order of their answers. A line that is still being written is left out.
 #[must_use]
 pub fn read(path: &Path, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+    read_lines(path, "", wanted)
+}
+
+/// As [`read`], of one user alone; much faster where others do a lot.
+#[must_use]
+pub fn read_of(path: &Path, user: &str, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+    let wanted = |entry: &Entry| entry.user == user && wanted(entry);
+    read_lines(path, &format!("\"username\":\"{user}\""), wanted)
+}
+
+fn read_lines(path: &Path, with: &str, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
     let text = std::fs::read_to_string(path)
         .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole
         .lines()
+        .filter(|line| line.contains(with))
         .map(|line| {
             serde_json::from_str(line)
                 .unwrap_or_else(|error| panic!("{error} in the audit log's line {line}"))

@@ -182,6 +182,12 @@ impl Cluster {
     pub fn audit(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         audit::read(&self.ready().audit_log, wanted)
     }
+
+    /// As [`Cluster::audit`], of one user alone; much faster where others do a lot.
+    #[must_use]
+    pub fn audit_of(&self, user: &str, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        audit::read_of(&self.ready().audit_log, user, wanted)
+    }
 }
 
 /// A client for a kubeconfig, in the caller's runtime. It tries nothing twice by itself.

@@ -1,0 +1,330 @@
+//! No secret leaves the operator but to the service: not in a log at the most verbose level, an event, a status or a metric.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use support::simulator::Filter;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::scene::{APP, Scene};
+
+const SECRET: &str = "Q7k+Zr/9wXvT2Lm=c4nArYhY6dPz";
+const OTHER_SECRET: &str = "b3Wg/uR+81=jNcOtHeRkEy5sVfTa";
+const TOKEN: &str = "CAISv+Tok/3nC4naRy0=pLqWz7HsXe2&BdMf";
+
+fn percent(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").unwrap();
+        }
+    }
+    encoded
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((byte, tail)) = rest.split_first() {
+        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let hex = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let (byte, tail) = match hex {
+            Some(decoded) if *byte == b'%' => (decoded, &tail[2..]),
+            Some(_) | None => (*byte, tail),
+        };
+        bytes.push(byte);
+        rest = tail;
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The texts that would give a secret away: plain, in part, percent-encoded up to three times, in base64 wherever it may begin, in
+/// hexadecimal, and as JSON and Rust write it.
+fn forms(secret: &str) -> Vec<String> {
+    let half = secret.len() / 2;
+    let mut forms = vec![
+        secret.to_owned(),
+        secret[..half].to_owned(),
+        secret[half..].to_owned(),
+        STANDARD.encode(secret),
+        URL_SAFE_NO_PAD.encode(secret),
+        secret.replace('/', "\\/"),
+        format!("{:?}", secret.as_bytes()).replace(['[', ']'], ""),
+    ];
+    let mut encoded = secret.to_owned();
+    for _ in 0..3 {
+        encoded = percent(&encoded);
+        forms.push(encoded.clone());
+        forms.push(encoded.to_lowercase());
+    }
+    for (before, skipped) in [(0, 0), (1, 2), (2, 3)] {
+        let text = STANDARD_NO_PAD.encode(format!("{}{secret}", "x".repeat(before)));
+        // What the neighbours share in is left out.
+        forms.push(text[skipped..text.len() - 1].to_owned());
+    }
+    let hex = secret.bytes().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    });
+    forms.push(hex.to_uppercase());
+    forms.push(hex);
+    forms
+}
+
+/// The forms of secrets that a text contains, each with what stands around it.
+fn leaks(secrets: &[String], text: &str) -> Vec<String> {
+    let forms = secrets.iter().flat_map(|secret| forms(secret));
+    forms
+        .filter_map(|form| {
+            let at = text.find(&form)?;
+            let start = text.floor_char_boundary(at.saturating_sub(200));
+            let end = text.ceil_char_boundary((at + 200).min(text.len()));
+            Some(format!("{form} in …{}…", &text[start..end]))
+        })
+        .collect()
+}
+
+/// Passes connections on to the simulator, and keeps what the operator sends.
+struct Tap {
+    address: String,
+    sent: Arc<Mutex<Vec<u8>>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Tap {
+    async fn before(target: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&sent);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(&target).await.unwrap();
+                connections.spawn(pass_on(client, server, Arc::clone(&kept)));
+            }
+        });
+        Self {
+            address,
+            sent,
+            _tasks: tasks,
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.sent.lock().unwrap()).into_owned()
+    }
+
+    /// The signatures that were sent.
+    fn signatures(&self) -> Vec<String> {
+        let text = self.text();
+        let values = text
+            .split("&Signature=")
+            .chain(text.split("?Signature="))
+            .skip(1);
+        let mut signatures: Vec<_> = values
+            .map(|rest| decoded(rest.split(['&', ' ']).next().unwrap()))
+            .filter(|value| value.len() == 28)
+            .collect();
+        signatures.sort();
+        signatures.dedup();
+        signatures
+    }
+}
+
+async fn pass_on(client: TcpStream, server: TcpStream, kept: Arc<Mutex<Vec<u8>>>) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let up = async {
+        let mut buffer = vec![0; 8192];
+        while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
+            kept.lock().unwrap().extend(&buffer[..length]);
+            if to_server.write_all(&buffer[..length]).await.is_err() {
+                break;
+            }
+        }
+        to_server.shutdown().await
+    };
+    let down = async {
+        let copied = tokio::io::copy(&mut from_server, &mut to_client).await;
+        to_client.shutdown().await.and(copied.map(drop))
+    };
+    // How a connection ends is the business of its two ends.
+    let _ = tokio::join!(up, down);
+}
+
+/// A scene at trace level with temporary credentials, behind a tap, and everything that it has shown.
+struct Watched {
+    scene: Scene,
+    tap: Tap,
+    shown: String,
+}
+
+impl Watched {
+    async fn new(prefix: &str, secret: &str) -> Self {
+        let simulator = support::Simulator::start().await.unwrap();
+        let tap = Tap::before(simulator.addresses().api.clone()).await;
+        let key = json!({"id": "STS.canary", "secret": SECRET, "token": TOKEN, "expiresAt": "2099-01-01T00:00:00Z"});
+        let seed = json!({"accounts": [{"id": "default", "keys": [key], "apps": ["*"]}]});
+        simulator.seed(&seed).await.unwrap();
+        let mut scene = Scene::with(prefix, |launch| {
+            launch
+                .endpoint(&format!("http://{}", tap.address))
+                .credentials("STS.canary", secret)
+                .env("ALIBABA_CLOUD_SECURITY_TOKEN", TOKEN)
+                .log_filter("trace")
+        })
+        .await;
+        scene.simulator = simulator;
+        Self {
+            scene,
+            tap,
+            shown: String::new(),
+        }
+    }
+
+    /// Keeps what the cluster and the metrics show now.
+    async fn look(&mut self) {
+        let objects = self
+            .scene
+            .kubectl(
+                &["get", "mst,events", "-o", "json", "--show-managed-fields"],
+                "",
+            )
+            .await;
+        self.shown.push_str(&objects);
+        self.shown.push_str(&self.scene.operator.metrics().await);
+    }
+
+    /// Everything, from now on without change.
+    async fn all(mut self) -> (String, Vec<String>) {
+        self.look().await;
+        self.scene.operator.terminate();
+        self.scene.operator.wait(crate::scene::PATIENCE).await;
+        let logs = String::from_utf8_lossy(&self.scene.operator.logs()).into_owned();
+        assert!(logs.contains("\"TRACE\""), "the most verbose level is on");
+        // What is scanned for was really used.
+        assert!(self.tap.text().contains(&percent(TOKEN)));
+        let signatures = self.tap.signatures();
+        let calls = self
+            .scene
+            .simulator
+            .calls(&Filter::default())
+            .await
+            .unwrap();
+        assert_eq!(signatures.len(), calls.len());
+        self.shown.push_str(&logs);
+        (self.shown, signatures)
+    }
+}
+
+fn assert_clean(shown: &str, mut secrets: Vec<String>) {
+    secrets.extend([SECRET, OTHER_SECRET, TOKEN].map(str::to_owned));
+    let leaks = leaks(&secrets, shown);
+    assert!(leaks.is_empty(), "{}", leaks.join("\n"));
+}
+
+#[tokio::test]
+async fn a_service_that_echoes_everything_gives_nothing_away() {
+    let mut watched = Watched::new("echo", SECRET).await;
+    let echo = format!(
+        "got {SECRET}, {}, AccessKeySecret={SECRET}&SecurityToken={}, {TOKEN}",
+        percent(SECRET),
+        percent(&percent(TOKEN)),
+    );
+    let error = |status: u16, code: &str| json!({"action": "StopLiveMPUTask", "times": 1, "kind": "error", "status": status, "code": code, "message": echo});
+    let faults: Vec<Value> = vec![
+        error(400, "NobodyKnows"),
+        error(403, "Forbidden"),
+        error(429, "Throttling.User"),
+        error(503, "ServiceUnavailable"),
+        json!({"action": "StopLiveMPUTask", "times": 1, "kind": "error", "status": 400, "code": echo, "message": "m"}),
+        json!({"action": "StopLiveMPUTask", "times": 1, "kind": "error", "status": 502, "contentType": "text/html", "body": echo}),
+        json!({"action": "StopLiveMPUTask", "times": 1, "kind": "torn"}),
+        json!({"action": "StopLiveMPUTask", "times": 1, "kind": "reset", "when": "before"}),
+    ];
+    let failures = faults.len();
+    let scene = &watched.scene;
+    for fault in faults {
+        scene.simulator.order_fault(&fault).await.unwrap();
+    }
+    scene.start_task("x").await;
+    scene.create("x").await;
+    scene.until_reason("x", "Armed").await;
+    scene.delete("x").await;
+    for reason in ["RequestRejected", "AccessDenied"] {
+        scene
+            .until("x", reason, |object| {
+                let conditions = object.status.as_ref().map(|status| &status.conditions);
+                conditions.is_some_and(|all| all.iter().any(|one| one.reason == reason))
+            })
+            .await;
+    }
+    watched.look().await;
+    watched.scene.until_gone("x").await;
+    assert_eq!(
+        watched.scene.calls("StopLiveMPUTask", "x").await,
+        failures + 1
+    );
+    let (shown, signatures) = watched.all().await;
+    assert_clean(&shown, signatures);
+}
+
+/// The service answers a wrong signature with the string that it signed, which holds the token.
+#[tokio::test]
+async fn a_refused_signature_is_not_shown() {
+    let mut watched = Watched::new("mismatch", OTHER_SECRET).await;
+    let scene = &watched.scene;
+    scene.start_task("x").await;
+    scene.create("x").await;
+    scene.until_reason("x", "Armed").await;
+    scene.delete("x").await;
+    scene.until_reason("x", "CredentialsRejected").await;
+    let filter = Filter::of("StopLiveMPUTask", "x");
+    let calls = scene
+        .simulator
+        .await_calls(&filter, 3, crate::scene::PATIENCE)
+        .await
+        .unwrap();
+    assert!(
+        calls.len() >= 3
+            && calls
+                .iter()
+                .all(|call| call.violation.as_deref() == Some("signature")),
+        "{calls:?}"
+    );
+    watched.look().await;
+    let (shown, signatures) = watched.all().await;
+    assert!(
+        shown.contains("the service refuses the signature"),
+        "what is wrong is told, without what was sent"
+    );
+    assert_clean(&shown, signatures);
+}
+
+#[test]
+fn the_scan_finds_what_is_there() {
+    let secrets = [SECRET, OTHER_SECRET, TOKEN].map(str::to_owned);
+    for secret in &secrets {
+        for form in forms(secret) {
+            let text = format!("{{\"message\":\"before{form}after\",\"app\":\"{APP}\"}}");
+            assert_ne!(leaks(&secrets, &text), Vec::<String>::new(), "{form}");
+        }
+        for before in 0..6 {
+            let text = STANDARD.encode(format!("{}{secret}&x=y", "k".repeat(before)));
+            assert_ne!(leaks(&secrets, &text), Vec::<String>::new(), "{text}");
+        }
+    }
+    assert_eq!(
+        leaks(&secrets, "AccessKeyId=testid&Signature=[redacted]"),
+        Vec::<String>::new()
+    );
+}
