@@ -13,7 +13,7 @@ help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1	\2/' | expand -t 18
 
 demo: prerequisites ## The main job on real parts, from nothing, as a readable timeline; KEEP=1 leaves it running
-	cargo build --quiet --workspace --bins
+	cargo build --workspace --bins
 	cargo run --quiet -p demo
 
 test: prerequisites ## Every test that needs no container
@@ -22,7 +22,7 @@ test: prerequisites ## Every test that needs no container
 	cargo test --workspace
 	tests/guards/run
 
-lint: prerequisites ## Formatting, clippy, drift of what is generated, licences and advisories
+lint: prerequisites ## Formatting, clippy, drift of what is generated, advisories
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@cargo run --quiet -- crd | diff -u crds/mixedstreamtasks.yaml - || { echo "crds/ is out of date: run 'make generate'"; exit 1; }
@@ -33,7 +33,7 @@ generate: prerequisites ## Write anew what is generated: crds/
 	mv crds/mixedstreamtasks.yaml.new crds/mixedstreamtasks.yaml
 
 bench: prerequisites ## Figures of the release build beside a bare floor, measured in one run
-	cargo build --quiet --release --workspace --bins
+	cargo build --release --workspace --bins
 	cargo run --quiet --release -p bench
 
 prerequisites:

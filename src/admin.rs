@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// What the port answers from. `shared` is there once the API server's configuration is read.
+/// What the port answers from.
 #[derive(Clone)]
 pub struct Admin {
     /// The probes.

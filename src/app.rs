@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow};
 use std::{
     error::Error as _,
     sync::{Arc, Mutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{
     net::TcpListener,
@@ -46,7 +46,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             settings.listen
         )
     })?;
-    let kubernetes = kubernetes(&settings.paces).await?;
+    let (kubernetes, watching) = kubernetes(&settings.paces).await?;
     let config = ClientConfig {
         endpoint: settings.endpoint.clone(),
         call_deadline: settings.paces.call_deadline,
@@ -57,7 +57,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let health = Arc::new(Health::new(started, settings.paces.call_deadline));
     let shared = Arc::new(Shared {
         store: Mutex::default(),
-        cluster: Cluster::new(kubernetes.clone(), settings.paces.call_deadline),
+        cluster: Cluster::new(kubernetes.clone(), watching, settings.paces.call_deadline),
         live,
         limiter: Limiter::new(started, settings.paces.call_deadline),
         account: Account::new(OWN_ACCOUNT),
@@ -96,15 +96,16 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         .context("the controller failed while it finished")?;
     // The probes answer until the last call is over.
     ended.cancel();
-    if let Ok(Err(error)) = probes.await {
+    // A client that has sent half a request is not waited for.
+    if let Ok(Ok(Err(error))) = tokio::time::timeout(Duration::from_secs(1), probes).await {
         tracing::warn!("the port for probes and metrics failed: {error}");
     }
     tracing::info!("ended");
     Ok(())
 }
 
-/// A client that tries each call once and never waits for ever.
-async fn kubernetes(paces: &Paces) -> anyhow::Result<kube::Client> {
+/// A client for calls and one for the watch. Both try each call once and never wait for ever.
+async fn kubernetes(paces: &Paces) -> anyhow::Result<(kube::Client, kube::Client)> {
     let mut config = kube::Config::infer().await.map_err(|error| {
         // Its source is what is wrong with the kubeconfig; itself it repeats that.
         let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
@@ -117,6 +118,12 @@ async fn kubernetes(paces: &Paces) -> anyhow::Result<kube::Client> {
     config.default_retry = false;
     config.connect_timeout = Some(paces.call_deadline);
     config.read_timeout = Some(paces.watch_silence.max(paces.call_deadline));
+    let mut watching = config.clone();
+    watching.read_timeout = Some(paces.watch_silence);
+    Ok((client(config)?, client(watching)?))
+}
+
+fn client(config: kube::Config) -> anyhow::Result<kube::Client> {
     kube::Client::try_from(config).map_err(|error| {
         anyhow!(
             "no cluster: the kubeconfig cannot be used ({})",

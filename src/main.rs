@@ -7,7 +7,7 @@ use mixed_stream_operator::{
     cli::{Command, CommandLine},
     telemetry,
 };
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 fn main() -> ExitCode {
     match dispatch(CommandLine::parse().command) {
@@ -36,7 +36,10 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
                 .map_err(anyhow::Error::msg)?;
             let runtime =
                 tokio::runtime::Runtime::new().context("the async runtime cannot be started")?;
-            runtime.block_on(app::run(settings))
+            let result = runtime.block_on(app::run(settings));
+            // What still blocks, such as a name that is being looked up, must not hold up the end.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            result
         }
     }
 }

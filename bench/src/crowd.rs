@@ -4,13 +4,16 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
+use support::audit::Entry;
 use support::eventually;
 use support::simulator::{Call, Filter};
 
 use crate::bed::{APP, Bed, CLIENTS, Contender, PATIENCE};
-use crate::figures::most_in_a_second;
+use crate::figures::{Sample, most_in_a_second};
 use crate::usage;
 
+/// Rounds, in which the programs take turns.
+pub const ROUNDS: usize = 2;
 /// How many.
 pub const CROWD: usize = 1000;
 
@@ -30,6 +33,8 @@ pub struct Crowd {
     pub over_quota: usize,
     /// Writes to the objects after the first DELETE.
     pub patches: usize,
+    /// How long the API server took for each of them.
+    pub patching: Sample,
     /// CPU time of the program.
     pub cpu: Duration,
     /// Resident memory of the program in MiB: with all objects there, and at most.
@@ -37,11 +42,11 @@ pub struct Crowd {
 }
 
 /// All are deleted by several clients while the program runs.
-pub async fn drain(bed: &mut Bed, contender: &Contender) -> Crowd {
+pub async fn drain(bed: &mut Bed, contender: &Contender, round: usize) -> Crowd {
     let names = bed
         .fill(
             contender,
-            &format!("{}-drain", contender.program.names().0),
+            &format!("{}-drain-{round}", contender.program.names().0),
             CROWD,
         )
         .await;
@@ -54,7 +59,7 @@ pub async fn drain(bed: &mut Bed, contender: &Contender) -> Crowd {
         .await;
     let gone = bed.await_gone(contender, &names).await;
     let title = format!(
-        "drain of {CROWD} by {CLIENTS} clients: {}",
+        "drained by {CLIENTS} clients: {}",
         contender.program.names().0
     );
     mark.crowd(bed, contender, title, last(&gone) - began, used, resident)
@@ -62,11 +67,11 @@ pub async fn drain(bed: &mut Bed, contender: &Contender) -> Crowd {
 }
 
 /// All are deleted while the program is down; the clock starts with the program.
-pub async fn backlog(bed: &mut Bed, contender: &mut Contender) -> Crowd {
+pub async fn backlog(bed: &mut Bed, contender: &mut Contender, round: usize) -> Crowd {
     let names = bed
         .fill(
             contender,
-            &format!("{}-backlog", contender.program.names().0),
+            &format!("{}-backlog-{round}", contender.program.names().0),
             CROWD,
         )
         .await;
@@ -79,7 +84,7 @@ pub async fn backlog(bed: &mut Bed, contender: &mut Contender) -> Crowd {
     bed.resume(contender);
     let gone = bed.await_gone(contender, &names).await;
     let title = format!(
-        "backlog of {CROWD}, from the start of: {}",
+        "backlog, from the start of: {}",
         contender.program.names().0
     );
     let (resident, _) = usage::memory(contender.pid());
@@ -122,7 +127,7 @@ impl Mark {
         bed: &Bed,
         contender: &Contender,
         title: String,
-        took: Duration,
+        whole: Duration,
         used: Duration,
         resident: u64,
     ) -> Crowd {
@@ -146,19 +151,22 @@ impl Mark {
                     && entry.received >= self.at
             });
             if patches.len() >= CROWD {
-                Ok(patches.len())
+                Ok(patches)
             } else {
                 Err(patches.len())
             }
         });
+        let patches = patches.await;
+        let took = |entry: &Entry| entry.answered.duration_since(entry.received).unsigned_abs();
         Crowd {
             title,
-            took,
+            took: whole,
             stops: stops.len(),
             stopping: Duration::from_micros(latest - first),
             most_in_a_second: most_in_a_second(arrivals),
             over_quota: stops.iter().filter(|stop| stop.over_quota).count(),
-            patches: patches.await,
+            patches: patches.len(),
+            patching: Sample::new(patches.iter().map(took).collect()),
             cpu,
             memory: (resident, peak),
         }

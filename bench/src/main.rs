@@ -15,7 +15,7 @@ mod usage;
 use std::time::Instant;
 
 use bed::{Bed, LATENCY, Program};
-use crowd::{CROWD, Crowd};
+use crowd::{CROWD, Crowd, ROUNDS};
 use figures::{Sample, ms, spread};
 use single::{BLOCK, BLOCKS, LEGS, Singles};
 use support::binary;
@@ -42,13 +42,17 @@ async fn main() {
         }
     }
     let mut crowds = Vec::new();
-    for contender in &contenders {
-        progress(&format!("drain: {}", contender.program.names().0));
-        crowds.push(crowd::drain(&mut bed, contender).await);
+    for round in 0..ROUNDS {
+        for contender in &contenders {
+            progress(&format!("drain: {}", contender.program.names().0));
+            crowds.push(crowd::drain(&mut bed, contender, round).await);
+        }
     }
-    for contender in &mut contenders {
-        progress(&format!("backlog: {}", contender.program.names().0));
-        crowds.push(crowd::backlog(&mut bed, contender).await);
+    for round in 0..ROUNDS {
+        for contender in &mut contenders {
+            progress(&format!("backlog: {}", contender.program.names().0));
+            crowds.push(crowd::backlog(&mut bed, contender, round).await);
+        }
     }
     progress("done");
     report_singles(&singles);
@@ -127,23 +131,25 @@ fn report_singles([floor, operator]: &[Singles; 2]) {
 }
 
 fn report_crowds(crowds: &[Crowd]) {
-    println!("\n{CROWD} at once\n");
+    println!("\n{CROWD} at once, in {ROUNDS} rounds in turn\n");
     println!(
-        "{:<48}{:>8}{:>8}{:>9}{:>10}{:>11}{:>9}{:>8}{:>14}",
+        "{:<40}{:>7}{:>8}{:>9}{:>12}{:>12}{:>9}{:>20}{:>8}{:>14}",
         "",
         "s",
         "Stops",
         "Stops/s",
-        "most in 1s",
+        "most in 1 s",
         "over quota",
         "PATCHes",
+        "ms a PATCH p50/p90",
         "CPU ms",
         "MiB now/peak"
     );
     for crowd in crowds {
         let count = |count: usize| f64::from(u32::try_from(count).expect("a count"));
+        let [half, most] = [0.5, 0.9].map(|share| ms(crowd.patching.quantile(share)));
         println!(
-            "{:<48}{:>8.2}{:>8}{:>9.0}{:>10}{:>11}{:>9.3}{:>8.2}{:>14}",
+            "{:<40}{:>7.2}{:>8}{:>9.0}{:>12}{:>12}{:>9.3}{:>20}{:>8.2}{:>14}",
             crowd.title,
             crowd.took.as_secs_f64(),
             crowd.stops,
@@ -151,6 +157,7 @@ fn report_crowds(crowds: &[Crowd]) {
             crowd.most_in_a_second,
             crowd.over_quota,
             count(crowd.patches) / count(CROWD),
+            format!("{half:.1} / {most:.1}"),
             ms(crowd.cpu) / count(CROWD),
             format!("{}/{}", crowd.memory.0, crowd.memory.1),
         );

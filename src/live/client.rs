@@ -22,7 +22,7 @@ use super::reply::{self, Misshapen, Object};
 use super::sign::v1;
 
 /// The longest body of a list answer: a hundred tasks with all their parameters.
-const LIST_BODY: usize = 1 << 20;
+const LIST_BODY: usize = 8 << 20;
 
 /// The longest body of every other answer.
 const SMALL_BODY: usize = 64 << 10;
@@ -176,7 +176,7 @@ impl Client {
         self.call(
             Call::ChannelUsers,
             &ids,
-            SMALL_BODY,
+            LIST_BODY,
             |_| false,
             reply::channel_users,
         )

@@ -196,7 +196,7 @@ impl<K: Clone + Eq + Hash> Limiter<K> {
     }
 
     /// The keys whose turn has come since this was last asked, once for each action that they wait for. Their permits are kept aside for some
-    /// seconds: collect them by [`Limiter::take`], or give them back by [`Limiter::forget`].
+    /// seconds: collect them by [`Limiter::take`], or give them back by [`Limiter::forget`]. A key that let its permit lapse is named once more.
     #[must_use]
     pub fn grants(&self, now: Instant) -> Vec<K> {
         let mut granted = Vec::new();
@@ -253,9 +253,13 @@ impl<K: Clone + Eq + Hash> Line<K> {
                 break;
             };
             if self.is_aside(&key, since)
-                && let Some(permit) = self.collect(&key)
+                && let Some((_, permit)) = self.aside.remove(&key)
             {
                 permit.unused();
+                // Told or not, it has to hear of it, so that it asks again: nothing else would wake it.
+                if !self.untold.contains(&key) {
+                    self.untold.push(key);
+                }
             }
         }
         locked(&self.places).pass(now);

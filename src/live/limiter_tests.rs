@@ -202,12 +202,34 @@ fn what_is_kept_aside_is_for_its_key_and_not_for_ever() {
         "its place is taken while it is kept"
     );
     assert_eq!(limiter.next_at(gone - millis(1)), Some(gone));
-    assert_eq!(limiter.grants(gone), [3], "then it goes on to the next");
+    assert_eq!(
+        limiter.grants(gone),
+        [2, 3],
+        "then it goes on to the next, and its key is told to ask again"
+    );
     assert!(
         waits(&limiter, gone + millis(20), LIST, 2),
         "and its key stands in line again"
     );
     drop(rest);
+}
+
+/// A process that was stopped for longer than permits are kept: whoever lost one without ever being told still hears of it.
+#[test]
+fn a_key_that_was_never_told_is_told_when_its_permit_lapsed() {
+    let (limiter, opens) = open();
+    let before = opens - WINDOW;
+    assert!(waits(&limiter, before, LIST, 1));
+    assert!(
+        waits(&limiter, opens, LIST, 2),
+        "1 is served, and not told yet"
+    );
+    let later = opens + KEPT_ASIDE + millis(100);
+    assert!(limiter.grants(later).contains(&1));
+    assert!(
+        !waits(&limiter, later + millis(60), LIST, 1),
+        "and it is served when it asks again"
+    );
 }
 
 /// Nothing gathers in a line whose keys are all served at once.

@@ -118,18 +118,26 @@ fn entries(object: &Object) -> Result<Vec<(Option<String>, ListedTask)>, Misshap
 const LONGEST_IDLE: Duration = Duration::from_hours(24);
 
 fn max_idle(seconds: &str) -> Duration {
-    seconds.parse().map_or(LONGEST_IDLE, Duration::from_secs)
+    seconds
+        .parse()
+        .map_or(LONGEST_IDLE, Duration::from_secs)
+        .min(LONGEST_IDLE)
 }
 
-/// The entry of the task that was asked for, if there is one. Others are left out, in case the service ignores the id.
+/// The entry of the task that was asked for, if there is one. Others are left out.
 ///
 /// # Errors
-/// When the answer is not shaped as documented.
+/// When the answer is not shaped as documented. One that shows only other tasks was not about the id, so that nothing follows from it.
 pub fn one_task(object: &Object, app: &AppId, task: &TaskId) -> Result<Vec<ListedTask>, Misshapen> {
     let ours = |(app_id, entry): &(Option<String>, ListedTask)| {
         entry.task_id == task.as_str() && app_id.as_deref().is_none_or(|id| id == app.as_str())
     };
-    Ok(entries(object)?
+    let shown = entries(object)?;
+    let is_about_another = !shown.is_empty() && !shown.iter().any(ours);
+    if is_about_another {
+        return Err(Misshapen("the list by task id shows other tasks only"));
+    }
+    Ok(shown
         .into_iter()
         .filter(ours)
         .map(|(_, entry)| entry)

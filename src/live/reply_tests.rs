@@ -60,8 +60,13 @@ fn a_list_of_one_task_leaves_out_the_others() {
     let answer = body(
         json!({"MPUTasks": [{"TaskId": "43", "AppId": "app-01"}, {"TaskId": "42", "AppId": "app-02"}]}),
     );
-    assert_eq!(one_task(&answer, &app, &task), Ok(vec![]));
+    assert!(
+        one_task(&answer, &app, &task).is_err(),
+        "an answer about other tasks only says nothing of this one"
+    );
     assert_eq!(page(&answer).unwrap().len(), 2);
+    let both = body(json!({"MPUTasks": [{"TaskId": "43"}, {"TaskId": "42"}]}));
+    assert_eq!(one_task(&both, &app, &task).map(|shown| shown.len()), Ok(1));
     let answer = body(json!({"MPUTasks": []}));
     assert_eq!(one_task(&answer, &app, &task), Ok(vec![]));
 }

@@ -23,42 +23,42 @@ pub enum WriteError {
     /// The object is not as the write expects: read it again.
     #[error("the object has changed meanwhile ({0})")]
     Changed(String),
-    /// The API server refuses or does not answer.
+    /// The API server refuses: nothing was stored.
     #[error("{0}")]
-    Failed(String),
+    Refused(String),
+    /// The API server did not answer, or not clearly: it may have been stored.
+    #[error("{0}")]
+    Unknown(String),
 }
 
 /// Reads and writes objects of one kind.
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
+    watching: Client,
     resource: ApiResource,
     deadline: Duration,
 }
 
 impl Cluster {
-    /// `deadline` bounds each call.
+    /// `deadline` bounds each call; `watching` is for the watch, whose connection may be silent for longer.
     #[must_use]
-    pub fn new(client: Client, deadline: Duration) -> Self {
+    pub fn new(client: Client, watching: Client, deadline: Duration) -> Self {
         Self {
             client,
+            watching,
             resource: ApiResource::erase::<MixedStreamTask>(&()),
             deadline,
         }
     }
 
-    /// The client.
+    /// The objects of one namespace, or of all, to be watched.
     #[must_use]
-    pub fn client(&self) -> &Client {
-        &self.client
-    }
-
-    /// The objects of one namespace, or of all.
-    #[must_use]
-    pub fn api(&self, namespace: Option<&str>) -> Api<DynamicObject> {
+    pub fn watched(&self, namespace: Option<&str>) -> Api<DynamicObject> {
+        let client = self.watching.clone();
         match namespace {
-            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &self.resource),
-            None => Api::all_with(self.client.clone(), &self.resource),
+            Some(namespace) => Api::namespaced_with(client, namespace, &self.resource),
+            None => Api::all_with(client, &self.resource),
         }
     }
 
@@ -102,7 +102,7 @@ impl Cluster {
         status: &MixedStreamTaskStatus,
     ) -> Result<View, WriteError> {
         let status =
-            serde_json::to_value(status).map_err(|error| WriteError::Failed(error.to_string()))?;
+            serde_json::to_value(status).map_err(|error| WriteError::Refused(error.to_string()))?;
         let operations = vec![test_uid(view), test_version(view), add(["status"], status)];
         self.patch(&view.key, operations, Some("status")).await
     }
@@ -137,8 +137,12 @@ impl Cluster {
     /// # Errors
     /// See [`WriteError`].
     pub async fn read(&self, key: &Key) -> Result<View, WriteError> {
-        let api = self.api(Some(&key.namespace));
+        let api = self.api(key);
         self.bounded(api.get(&key.name)).await
+    }
+
+    fn api(&self, key: &Key) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &key.namespace, &self.resource)
     }
 
     async fn patch(
@@ -147,7 +151,7 @@ impl Cluster {
         operations: Vec<PatchOperation>,
         subresource: Option<&str>,
     ) -> Result<View, WriteError> {
-        let api = self.api(Some(&key.namespace));
+        let api = self.api(key);
         let params = PatchParams::default();
         let patch = Patch::Json::<()>(JsonPatch(operations));
         match subresource {
@@ -166,28 +170,30 @@ impl Cluster {
         let answer = tokio::time::timeout(self.deadline, call)
             .await
             .map_err(|_| {
-                WriteError::Failed(format!(
+                WriteError::Unknown(format!(
                     "the API server did not answer within {:?}",
                     self.deadline
                 ))
             })?;
         match answer {
             Ok(object) => View::read(&object).ok_or_else(|| {
-                WriteError::Failed(
+                WriteError::Unknown(
                     "the API server answered with an object without metadata".to_owned(),
                 )
             }),
             Err(kube::Error::Api(status)) => Err(match status.code {
                 404 => WriteError::Gone,
                 409 | 422 => WriteError::Changed(status.message.clone()),
-                _ => WriteError::Failed(format!(
-                    "{} {}: {}",
-                    status.code, status.reason, status.message
-                )),
+                400..=499 => WriteError::Refused(said(&status)),
+                _ => WriteError::Unknown(said(&status)),
             }),
-            Err(other) => Err(WriteError::Failed(other.to_string())),
+            Err(other) => Err(WriteError::Unknown(other.to_string())),
         }
     }
+}
+
+fn said(status: &kube::core::Status) -> String {
+    format!("{} {}: {}", status.code, status.reason, status.message)
 }
 
 fn test_uid(view: &View) -> PatchOperation {

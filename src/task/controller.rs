@@ -2,8 +2,9 @@
 //! its own. The loop itself never waits for the API server or for the service.
 
 use super::{
+    dossier::Dossier,
     queue::Queue,
-    reconcile::{Dossier, Next, reconcile},
+    reconcile::{Next, reconcile},
     shared::Shared,
     store::Changed,
     view::Key,
@@ -24,8 +25,9 @@ const PULSE: Duration = Duration::from_secs(1);
 
 struct Ended {
     key: Key,
-    /// `None` where the reconcile panicked; what was known of the object is then forgotten.
-    result: Option<(Dossier, Next)>,
+    dossier: Dossier,
+    /// `None` where the reconcile panicked.
+    next: Option<Next>,
 }
 
 struct Controller {
@@ -129,23 +131,27 @@ impl Controller {
             let next = AssertUnwindSafe(reconcile(&shared, &key, &mut dossier))
                 .catch_unwind()
                 .await;
-            let result = next.ok().map(|next| {
+            let next = next.ok();
+            if let Some(next) = &next {
                 shared.metrics.reconciled(next.outcome, started.elapsed());
-                (dossier, next)
-            });
-            Ended { key, result }
+            }
+            Ended { key, dossier, next }
         });
     }
 
     fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         // A panic is caught inside and nothing aborts a task, so that there is always an end to look at.
-        let Ok(Ended { key, result }) = ended else {
+        let Ok(Ended { key, dossier, next }) = ended else {
             return;
         };
-        let Some((dossier, next)) = result else {
+        let Some(next) = next else {
             tracing::error!(object = %key, "a reconcile panicked; looking at the object again later");
+            let others = self.shared.store().settle(&key);
+            dossier.close(&self.shared);
+            self.shared.limiter.forget(&key);
             self.queue
                 .finished(&key, Some(Instant::now() + self.shared.paces.backoff_max));
+            self.look_at(others);
             return;
         };
         let is_known = self
@@ -156,11 +162,15 @@ impl Controller {
         if is_known {
             self.dossiers.insert(dossier.uid.clone(), dossier);
         } else {
-            dossier.close(&self.shared.metrics);
+            dossier.close(&self.shared);
         }
         self.queue
             .finished(&key, next.at.map(|at| self.shared.started + at));
-        for key in next.look {
+        self.look_at(next.look);
+    }
+
+    fn look_at(&mut self, keys: Vec<Key>) {
+        for key in keys {
             let lane = lane(&self.shared, &key);
             self.queue.push(key, lane);
         }
@@ -194,16 +204,13 @@ impl Controller {
     }
 
     fn changed(&mut self, changed: Changed) {
-        for key in changed.look {
-            let lane = lane(&self.shared, &key);
-            self.queue.push(key, lane);
-        }
+        self.look_at(changed.look);
         if let Some((key, uid)) = changed.gone {
             self.queue.forget(&key);
             // A reconcile that still runs gives its place back by itself.
             self.shared.limiter.forget(&key);
             if let Some(dossier) = self.dossiers.remove(&uid) {
-                dossier.close(&self.shared.metrics);
+                dossier.close(&self.shared);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod controller;
+pub mod dossier;
 pub mod evidence;
 pub mod ownership;
 pub mod plan;

@@ -19,18 +19,20 @@ pub enum Standing {
     },
 }
 
-/// Judges `me`. `guard_seen`: the watch itself has shown our finalizer on it.
+/// Judges an object. `guard_seen`: the watch itself has shown our finalizer on it. Beside each view: whether its claim is being written.
 pub fn standing<'a>(
-    me: &View,
+    (me, is_claiming): (&View, bool),
     guard_seen: bool,
-    rivals: impl Iterator<Item = &'a View>,
+    rivals: impl Iterator<Item = (&'a View, bool)>,
 ) -> Standing {
     let first = rivals
-        .filter(|rival| rival.has_claim() || (!me.has_claim() && contends(rival)))
-        .min_by_key(|rival| precedence(rival))
-        .filter(|rival| precedence(rival) < precedence(me));
+        .filter(|(rival, claiming)| {
+            rival.has_claim() || (!me.has_claim() && (*claiming || contends(rival)))
+        })
+        .min_by_key(|(rival, claiming)| precedence(rival, *claiming))
+        .filter(|(rival, claiming)| precedence(rival, *claiming) < precedence(me, is_claiming));
     match first {
-        Some(rival) => Standing::Contested {
+        Some((rival, _)) => Standing::Contested {
             by: (rival.key.namespace == me.key.namespace).then(|| rival.key.name.clone()),
         },
         None if me.has_claim() => Standing::Holder,
@@ -56,11 +58,12 @@ fn contends(view: &View) -> bool {
 }
 
 /// Smaller comes first: a recorded claim, by its age; then the object's age; then its uid.
-fn precedence(view: &View) -> impl Ord + '_ {
+fn precedence(view: &View, claiming: bool) -> impl Ord + '_ {
     let claimed = view
         .status
         .claim
         .as_ref()
-        .map(|claim| claim.at.as_ref().map(|at| at.0));
+        .map(|claim| claim.at.as_ref().map(|at| at.0))
+        .or(claiming.then_some(None));
     (claimed.is_none(), claimed, view.created, view.uid.as_str())
 }

@@ -4,7 +4,7 @@ use super::{
     evidence::{Call, Evidence},
     ownership::Standing,
     retry::{Moment, Paces, Waits},
-    trail::Trail,
+    trail::{Stopped, Trail},
     verdict::{self, Verdict},
     view::{Ids, View},
 };
@@ -24,7 +24,7 @@ pub struct Memory {
     pub waits: Waits,
     /// The last request for a reconcile that bought an attempt.
     pub bought: Option<Bought>,
-    /// No status is written before this moment: the last write failed.
+    /// Nothing is written to the API server before this moment: the last write failed.
     pub writable_at: Duration,
 }
 
@@ -70,11 +70,20 @@ pub enum Step {
 #[must_use]
 pub fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment) -> Step {
     let view = facts.view;
-    match (view.is_deleting(), view.is_guarded()) {
+    let step = match (view.is_deleting(), view.is_guarded()) {
         (true, true) => while_deleting(facts, memory, paces, now),
         (true, false) => Step::Rest(None),
         (false, false) => Step::Guard,
         (false, true) => while_alive(facts, memory, now),
+    };
+    let is_write = match step {
+        Step::Guard | Step::Record(_) | Step::Release(_) => true,
+        Step::Call { .. } | Step::Rest(_) => false,
+    };
+    if is_write && memory.writable_at > now.mono {
+        Step::Rest(Some(memory.writable_at))
+    } else {
+        step
     }
 }
 
@@ -87,9 +96,9 @@ fn while_alive(facts: Facts<'_>, memory: &Memory, now: Moment) -> Step {
         (Err(defect), _, _) | (Ok(_), Some(defect), _) => {
             verdict::invalid_spec(view, defect, claim)
         }
-        (Ok(_), None, _) if view.suspend => verdict::suspended(claim),
-        (Ok(_), None, Standing::Holder) => verdict::armed(claim),
-        (Ok(_), None, Standing::Entitled) => verdict::armed(Some(new_claim(now))),
+        (Ok(_), None, _) if view.suspend => verdict::suspended(view, claim),
+        (Ok(_), None, Standing::Holder) => verdict::armed(view, claim),
+        (Ok(_), None, Standing::Entitled) => verdict::armed(view, Some(new_claim(now))),
         (Ok(_), None, Standing::Contested { by }) => verdict::task_id_in_use(by.as_deref(), claim),
         (Ok(_), None, Standing::Unsure) => return Step::Rest(None),
     };
@@ -98,6 +107,11 @@ fn while_alive(facts: Facts<'_>, memory: &Memory, now: Moment) -> Step {
 
 fn while_deleting(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment) -> Step {
     let view = facts.view;
+    if let Stopped::Accepted { request_id } = &memory.trail.stopped {
+        return Step::Release(Evidence::StopAccepted {
+            request_id: request_id.clone(),
+        });
+    }
     if view.policy == DeletionPolicy::Orphan {
         return Step::Release(Evidence::Orphaned);
     }

@@ -10,8 +10,10 @@ use std::{
 /// Reconciles at a time. Each uses one connection at a time, to the service or to the API server, so that both pools together stay below
 /// the 256 descriptors of a modest limit; at 200 ms a call this still reaches the quota of 500 Stops a second.
 const IN_FLIGHT: usize = 112;
-/// Of these, for anything but deletions.
+/// Of these, at most for anything but deletions.
 const IN_FLIGHT_OTHER: usize = 40;
+/// Of these, at most for deletions: a service that swallows calls must not keep new objects from their finalizer.
+const IN_FLIGHT_DELETE: usize = IN_FLIGHT - 8;
 
 #[derive(Debug)]
 struct Running {
@@ -23,13 +25,29 @@ struct Running {
 /// The objects that wait to be looked at.
 #[derive(Debug, Default)]
 pub struct Queue {
-    ready: Turns<Key>,
-    /// Taken out of `ready` while there was no room for its lane.
-    held: Option<Key>,
+    deletions: Line,
+    others: Line,
     due: BTreeSet<(Instant, Key)>,
     due_of: HashMap<Key, Instant>,
     running: HashMap<Key, Running>,
-    others: usize,
+}
+
+/// One lane: who waits in it, and how many of it run.
+#[derive(Debug, Default)]
+struct Line {
+    waiting: Turns<Key>,
+    running: usize,
+}
+
+impl Line {
+    fn pop(&mut self, most: usize) -> Option<Key> {
+        if self.running >= most {
+            return None;
+        }
+        let (_, _, key) = self.waiting.pop()?;
+        self.running += 1;
+        Some(key)
+    }
 }
 
 impl Queue {
@@ -37,13 +55,15 @@ impl Queue {
     pub fn push(&mut self, key: Key, lane: Lane) {
         if let Some(running) = self.running.get_mut(&key) {
             running.again = Some(running.again.map_or(lane, |before| before.min(lane)));
-        } else if self.held.as_ref() != Some(&key) || lane == Lane::Delete {
-            if self.held.as_ref() == Some(&key) {
-                self.held = None;
-            }
-            self.clear_due(&key);
-            self.ready.push(lane, &key.namespace.clone(), key);
+            return;
         }
+        self.clear_due(&key);
+        match lane {
+            Lane::Delete => self.others.waiting.remove(&key),
+            Lane::Other => self.deletions.waiting.remove(&key),
+        };
+        let namespace = key.namespace.clone();
+        self.line(lane).waiting.push(lane, &namespace, key);
     }
 
     /// Look at the object at this moment, unless something happens to it before.
@@ -58,29 +78,20 @@ impl Queue {
         if self.running.len() >= IN_FLIGHT {
             return None;
         }
-        let has_room_for_others = self.others < IN_FLIGHT_OTHER;
-        let (lane, key) = match self.ready.pop() {
-            Some((Lane::Delete, _, key)) => (Lane::Delete, key),
-            Some((Lane::Other, _, key)) => match self.held.take() {
-                // The held one came first; there is only ever one.
-                Some(first) => {
-                    self.ready.push(Lane::Other, &key.namespace.clone(), key);
-                    (Lane::Other, first)
-                }
-                None => (Lane::Other, key),
-            },
-            None => (Lane::Other, self.held.take()?),
+        let (lane, key) = match self.deletions.pop(IN_FLIGHT_DELETE) {
+            Some(key) => (Lane::Delete, key),
+            None => (Lane::Other, self.others.pop(IN_FLIGHT_OTHER)?),
         };
-        if lane == Lane::Other && !has_room_for_others {
-            self.held = Some(key);
-            return None;
-        }
-        if lane == Lane::Other {
-            self.others += 1;
-        }
         self.running
             .insert(key.clone(), Running { lane, again: None });
         Some(key)
+    }
+
+    fn line(&mut self, lane: Lane) -> &mut Line {
+        match lane {
+            Lane::Delete => &mut self.deletions,
+            Lane::Other => &mut self.others,
+        }
     }
 
     /// The reconcile of the object is over. `next`: when to look again if nothing happens.
@@ -88,9 +99,7 @@ impl Queue {
         let Some(running) = self.running.remove(key) else {
             return;
         };
-        if running.lane == Lane::Other {
-            self.others -= 1;
-        }
+        self.line(running.lane).running -= 1;
         match (running.again, next) {
             (Some(lane), _) => self.push(key.clone(), lane),
             (None, Some(at)) => self.push_at(key.clone(), at),
@@ -119,10 +128,8 @@ impl Queue {
     /// How many objects wait for room, and how many run.
     #[must_use]
     pub fn depth(&self) -> (usize, usize) {
-        (
-            self.ready.len() + usize::from(self.held.is_some()),
-            self.running.len(),
-        )
+        let waiting = self.deletions.waiting.len() + self.others.waiting.len();
+        (waiting, self.running.len())
     }
 
     /// Forgets when an object is due that is gone.
@@ -198,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_of_others_leaves_room_for_deletions() {
+    fn neither_crowd_keeps_the_other_from_running() {
         let mut queue = Queue::default();
         for number in 0..300 {
             queue.push(key("crowd", &number.to_string()), Lane::Other);
@@ -210,18 +217,26 @@ mod tests {
         assert_eq!(drain(&mut queue).len(), IN_FLIGHT - IN_FLIGHT_OTHER);
         queue.finished(&key("crowd", "0"), None);
         assert_eq!(queue.pop(), Some(key("gone", "72")));
+
+        let mut queue = Queue::default();
+        for number in 0..300 {
+            queue.push(key("gone", &number.to_string()), Lane::Delete);
+        }
+        assert_eq!(drain(&mut queue).len(), IN_FLIGHT_DELETE);
+        queue.push(key("new", "1"), Lane::Other);
+        assert_eq!(
+            queue.pop(),
+            Some(key("new", "1")),
+            "it gets its finalizer all the same"
+        );
     }
 
     #[test]
-    fn the_one_that_was_held_back_keeps_its_place_and_can_become_a_deletion() {
+    fn one_that_waits_can_become_a_deletion() {
         let mut queue = Queue::default();
-        for number in 0..=IN_FLIGHT_OTHER {
-            queue.push(key("a", &number.to_string()), Lane::Other);
-        }
-        assert_eq!(drain(&mut queue).len(), IN_FLIGHT_OTHER);
-        let held = key("a", &IN_FLIGHT_OTHER.to_string());
-        queue.push(held.clone(), Lane::Delete);
-        assert_eq!(queue.pop(), Some(held));
-        assert_eq!(queue.pop(), None);
+        queue.push(key("a", "first"), Lane::Other);
+        queue.push(key("a", "second"), Lane::Other);
+        queue.push(key("a", "second"), Lane::Delete);
+        assert_eq!(drain(&mut queue), ["a/second", "a/first"]);
     }
 }

@@ -1,9 +1,10 @@
 //! One object, step by step, until there is nothing to do now.
 
 use super::{
-    cluster::{Cluster, WriteError},
+    cluster::WriteError,
+    dossier::{Dossier, tell},
     evidence::{Answer, Call, Evidence},
-    plan::{Bought, Facts, Memory, Step, plan},
+    plan::{Bought, Facts, Step, plan},
     send::send,
     shared::Shared,
     trail::Turn,
@@ -12,39 +13,20 @@ use super::{
 };
 use crate::{
     api::{self, CallRecord, ConditionType},
-    events::Note,
     live::{Action, Delivery, Failure, Lane, Taken, Ticket},
-    metrics::{ApiWrite, Metrics, Outcome, WriteResult},
+    metrics::{ApiWrite, Outcome, WriteResult},
 };
-use jiff::Timestamp;
 use std::{
-    collections::VecDeque,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-/// Steps in a row without a rest; more mean that two decisions undo each other.
-const STEPS: usize = 64;
+/// Steps in a row without a rest or a call; more mean that two decisions undo each other.
+const STEPS: u32 = 32;
 /// Writes in a row that find the object changed.
 const CONFLICTS: u32 = 5;
-/// The calls that the status remembers.
-const CALLS: usize = 5;
-
-/// What is kept of one object between reconciles.
-#[derive(Debug)]
-pub struct Dossier {
-    /// Whose it is.
-    pub uid: String,
-    memory: Memory,
-    calls: VecDeque<CallRecord>,
-    /// Failed writes in a row.
-    failed_writes: u32,
-    /// Since when a call waits for its turn.
-    queued_since: Option<Instant>,
-    /// When the deletion was first seen.
-    deleting_since: Option<Instant>,
-    /// The empty `release-without-stop` was warned of.
-    warned_of_empty_release: bool,
-}
+/// Until the watch must have shown that an object is gone that a write did not find.
+const GONE: Duration = Duration::from_secs(5);
 
 /// When to look again.
 #[derive(Debug)]
@@ -55,29 +37,6 @@ pub struct Next {
     pub look: Vec<Key>,
     /// How it ended.
     pub outcome: Outcome,
-}
-
-impl Dossier {
-    /// Knows nothing yet but the calls that the status remembers.
-    #[must_use]
-    pub fn new(view: &View) -> Self {
-        Self {
-            uid: view.uid.clone(),
-            memory: Memory::default(),
-            calls: view.status.calls.iter().cloned().collect(),
-            failed_writes: 0,
-            queued_since: None,
-            deleting_since: None,
-            warned_of_empty_release: false,
-        }
-    }
-
-    /// Takes the object's waits out of the gauge; the object is gone.
-    pub fn close(&self, metrics: &Metrics) {
-        for (action, wait) in self.memory.waits.iter() {
-            metrics.retrying(action, reason(wait.cause).as_str(), -1);
-        }
-    }
 }
 
 /// Looks at the object and does what there is to do.
@@ -113,7 +72,9 @@ type Rest = (Option<Duration>, Outcome);
 
 impl Run<'_> {
     async fn until_rest(&mut self) -> Rest {
-        for _ in 0..STEPS {
+        let mut steps = 0;
+        while steps < STEPS {
+            steps += 1;
             let Some((view, standing)) = self.shared.store().get(self.key) else {
                 return (None, Outcome::Released);
             };
@@ -122,6 +83,12 @@ impl Run<'_> {
             }
             self.notice(&view);
             let now = self.shared.now();
+            if self.dossier.claim_in_doubt && self.dossier.memory.writable_at <= now.mono {
+                if let Some(rest) = self.resolve_claim().await {
+                    return rest;
+                }
+                continue;
+            }
             let facts = Facts {
                 view: &view,
                 standing: &standing,
@@ -136,7 +103,10 @@ impl Run<'_> {
             let rest = match step {
                 Step::Guard => self.guard(&view).await,
                 Step::Record(verdict) => self.record(&view, &verdict).await,
-                Step::Call { call, bought } => self.call(&view, call, bought).await,
+                Step::Call { call, bought } => {
+                    steps = 0;
+                    self.call(&view, call, bought).await
+                }
                 Step::Release(evidence) => self.release(&view, &evidence).await,
                 Step::Rest(None) => Some((None, Outcome::Settled)),
                 Step::Rest(Some(at)) => Some((Some(at), Outcome::Waiting)),
@@ -146,10 +116,8 @@ impl Run<'_> {
             }
         }
         tracing::error!(object = %self.key, "{STEPS} steps without a rest; looking again later");
-        (
-            Some(self.shared.now().mono + self.shared.paces.backoff_max),
-            Outcome::Failed,
-        )
+        let later = self.shared.now().mono + self.shared.paces.backoff_max;
+        (Some(later), Outcome::Failed)
     }
 
     /// Things to remember or to warn of that decide nothing.
@@ -163,7 +131,8 @@ impl Run<'_> {
             .as_deref()
             .is_some_and(|why| why.trim().is_empty());
         if is_empty && !self.dossier.warned_of_empty_release {
-            self.tell(
+            tell(
+                self.shared,
                 view,
                 true,
                 "ReleaseReasonMissing",
@@ -182,21 +151,41 @@ impl Run<'_> {
     }
 
     async fn record(&mut self, view: &View, verdict: &Verdict) -> Option<Rest> {
+        let claims = verdict.claim.is_some() && !view.has_claim();
+        // Between the judgement and this write another object may have reserved the task.
+        if claims && !self.shared.store().reserve(self.key) {
+            return None;
+        }
         let calls: Vec<CallRecord> = self.dossier.calls.iter().cloned().collect();
         let status = verdict.status(view, &calls, self.shared.now().wall);
         let written = self.shared.cluster.record(view, &status).await;
         let is_told = written.is_ok();
+        let is_unknown = matches!(written, Err(WriteError::Unknown(_)));
         let rest = self.after_write(ApiWrite::Status, written).await;
+        if claims {
+            self.dossier.claim_in_doubt = is_unknown;
+            if !is_unknown {
+                self.settle_claim();
+            }
+        }
         if is_told {
             self.announce(view, verdict);
-        } else if let Some((Some(at), _)) = rest {
-            // The status can wait; the task cannot.
-            self.dossier.memory.writable_at = at;
-            return if view.is_deleting() && view.has_claim() {
-                None
-            } else {
-                rest
-            };
+        }
+        rest
+    }
+
+    /// The others are judged by what is stored again.
+    fn settle_claim(&mut self) {
+        let others = self.shared.store().settle(self.key);
+        self.look.extend(others);
+    }
+
+    /// Whether our claim is stored was not answered: looks. Until that is known the task stays reserved.
+    async fn resolve_claim(&mut self) -> Option<Rest> {
+        let rest = self.read_again().await;
+        if rest.is_some() || self.dossier.memory.writable_at <= self.shared.now().mono {
+            self.dossier.claim_in_doubt = false;
+            self.settle_claim();
         }
         rest
     }
@@ -216,7 +205,8 @@ impl Run<'_> {
         let is_warning = verdict.reason.condition() == ConditionType::Stalled
             || verdict.reason == api::Reason::StopUnconfirmed;
         if is_warning || verdict.reason == api::Reason::Armed {
-            self.tell(
+            tell(
+                self.shared,
                 view,
                 is_warning,
                 verdict.reason.as_str(),
@@ -225,78 +215,26 @@ impl Run<'_> {
         }
     }
 
-    async fn release(&mut self, view: &View, evidence: &Evidence) -> Option<Rest> {
-        let written = self
-            .shared
-            .cluster
-            .release(view, !evidence.rests_on_stop())
-            .await;
-        let is_released = matches!(written, Ok(_) | Err(WriteError::Gone));
+    async fn release(&mut self, view: &Arc<View>, evidence: &Evidence) -> Option<Rest> {
+        self.dossier.releasing = Some((view.clone(), evidence.clone()));
+        let exact = !evidence.rests_on_stop();
+        let written = self.shared.cluster.release(view, exact).await;
+        match &written {
+            Ok(_) => {
+                self.dossier.releasing = None;
+                self.dossier.released(self.shared, view, evidence);
+                self.dossier.forget(self.shared);
+            }
+            Err(WriteError::Changed(_) | WriteError::Refused(_)) => self.dossier.releasing = None,
+            // It may have been stored: if the object goes, that was it.
+            Err(WriteError::Gone | WriteError::Unknown(_)) => {}
+        }
+        let is_released = written.is_ok();
         let rest = self.after_write(ApiWrite::Release, written).await;
         if is_released {
-            self.released(view, evidence);
             return Some((None, Outcome::Released));
         }
         rest
-    }
-
-    fn released(&mut self, view: &View, evidence: &Evidence) {
-        let since_deletion = view.deleted.map_or(Duration::ZERO, |deleted| {
-            Duration::try_from(Timestamp::now().duration_since(deleted)).unwrap_or_default()
-        });
-        // The deletion's own time has whole seconds; what this process has seen of it is finer.
-        let seen = self
-            .dossier
-            .deleting_since
-            .map_or(Duration::ZERO, |since| since.elapsed());
-        let took = if since_deletion.saturating_sub(seen) <= Duration::from_secs(1) {
-            seen
-        } else {
-            since_deletion
-        };
-        self.shared.metrics.released(evidence.kind(), took);
-        let (app, task) = view
-            .ids
-            .as_ref()
-            .map_or(("", ""), |ids| (ids.app.as_str(), ids.task.as_str()));
-        let (request_id, why) = match evidence {
-            Evidence::StopAccepted { request_id } => (request_id.as_str(), ""),
-            Evidence::Declared { why } => ("", why.as_str()),
-            Evidence::NotListed
-            | Evidence::StopSaidSo
-            | Evidence::MustHaveStopped
-            | Evidence::Orphaned
-            | Evidence::NeverOwned => (self.last_request_id(), ""),
-        };
-        tracing::info!(
-            object = %self.key, uid = view.uid, app_id = app, task_id = task, request_id, why,
-            evidence = evidence.kind(), milliseconds = took.as_millis(),
-            "object released"
-        );
-        let (warning, reason, text) = match evidence {
-            Evidence::StopAccepted { .. } => (false, "Stopped", format!("The task is stopped (request {request_id}).")),
-            Evidence::NotListed => (false, "Stopped", "The task had stopped already: Stop found nothing to stop and the list does not show it.".to_owned()),
-            Evidence::StopSaidSo => (false, "Stopped", "The task had stopped already: the service says that it does not exist.".to_owned()),
-            Evidence::MustHaveStopped => (
-                true,
-                "Stopped",
-                "The service must have stopped the task: Stop finds nothing to stop, and its channel has been empty for longer than a task lives in one.".to_owned(),
-            ),
-            Evidence::Orphaned => (false, "Orphaned", "The task was left as it is, as spec.deletionPolicy asks.".to_owned()),
-            Evidence::NeverOwned => (false, "NotStopped", "Nothing was stopped: the task belongs to another object.".to_owned()),
-            Evidence::Declared { why } => (true, "ReleasedWithoutStop", format!("Released without a confirmed Stop, by annotation: {why}")),
-        };
-        self.tell(view, warning, reason, text);
-    }
-
-    fn last_request_id(&self) -> &str {
-        let last = self
-            .dossier
-            .calls
-            .iter()
-            .rev()
-            .find_map(|call| call.request_id.as_deref());
-        last.unwrap_or_default()
     }
 
     /// Takes the answer to a write. `None`: plan again.
@@ -311,20 +249,29 @@ impl Run<'_> {
                 self.learn(view);
                 (WriteResult::Done, None)
             }
-            Err(WriteError::Gone) => (WriteResult::Gone, Some((None, Outcome::Released))),
+            Err(WriteError::Gone) => (WriteResult::Gone, Some(self.gone())),
             Err(WriteError::Changed(why)) => {
                 self.conflicts += 1;
                 let rest = if self.conflicts > CONFLICTS {
-                    Some(self.write_failed(&why))
+                    self.write_failed(&why);
+                    None
                 } else {
                     self.read_again().await
                 };
                 (WriteResult::Changed, rest)
             }
-            Err(WriteError::Failed(why)) => (WriteResult::Failed, Some(self.write_failed(&why))),
+            Err(WriteError::Refused(why) | WriteError::Unknown(why)) => {
+                self.write_failed(&why);
+                (WriteResult::Failed, None)
+            }
         };
         self.shared.metrics.wrote(write, result);
         rest
+    }
+
+    /// The API server does not know the object. The watch will say so, too; if it does not, something else answered.
+    fn gone(&self) -> Rest {
+        (Some(self.shared.now().mono + GONE), Outcome::Released)
     }
 
     async fn read_again(&mut self) -> Option<Rest> {
@@ -334,9 +281,10 @@ impl Run<'_> {
                 None
             }
             // Another object by the same name: the watch will bring it.
-            Ok(_) | Err(WriteError::Gone) => Some((None, Outcome::Released)),
-            Err(WriteError::Changed(why) | WriteError::Failed(why)) => {
-                Some(self.write_failed(&why))
+            Ok(_) | Err(WriteError::Gone) => Some(self.gone()),
+            Err(WriteError::Changed(why) | WriteError::Refused(why) | WriteError::Unknown(why)) => {
+                self.write_failed(&why);
+                None
             }
         }
     }
@@ -347,13 +295,14 @@ impl Run<'_> {
             .extend(changed.look.into_iter().filter(|key| key != self.key));
     }
 
-    fn write_failed(&mut self, why: &str) -> Rest {
+    /// Writes wait; calls to the service go on.
+    fn write_failed(&mut self, why: &str) {
         self.dossier.failed_writes = self.dossier.failed_writes.saturating_add(1);
         let doublings = self.dossier.failed_writes.min(10) - 1;
         let bound = Duration::from_millis(100 << doublings).min(self.shared.paces.call_deadline);
         tracing::warn!(object = %self.key, "the API server did not take a write, trying again within {bound:?}: {why}");
         let wait = bound.mul_f64(rand::random_range(0.5..1.0));
-        (Some(self.shared.now().mono + wait), Outcome::Failed)
+        self.dossier.memory.writable_at = self.shared.now().mono + wait;
     }
 
     async fn call(&mut self, view: &View, call: Call, bought: Option<String>) -> Option<Rest> {
@@ -398,10 +347,7 @@ impl Run<'_> {
         }
         let failure = failure.map(|failure| (failure.class, failure.delivery));
         self.shared.metrics.called(action, failure, ended - sent);
-        if self.dossier.calls.len() == CALLS {
-            self.dossier.calls.pop_front();
-        }
-        self.dossier.calls.push_back(record);
+        self.dossier.called(record);
         self.absorb(view, &call, answer, bought);
         None
     }
@@ -446,14 +392,5 @@ impl Run<'_> {
                 );
             }
         }
-    }
-
-    fn tell(&self, view: &View, warning: bool, reason: &'static str, text: String) {
-        self.shared.events.tell(Note {
-            about: Cluster::reference(view),
-            warning,
-            reason,
-            text,
-        });
     }
 }

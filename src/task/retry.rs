@@ -218,8 +218,14 @@ impl Waits {
         let before = before.filter(|wait| wait.cause == trouble.cause);
         let attempts = before.map_or(1, |wait| wait.attempts.saturating_add(1));
         let band = band(trouble.cause, attempts, failures, paces);
-        let asked = trouble.retry_after.unwrap_or_default();
-        let wait = (band.0 + (band.1.saturating_sub(band.0)).mul_f64(jitter)).max(asked);
+        let least = trouble
+            .retry_after
+            .unwrap_or_default()
+            .max(trouble.not_before.saturating_sub(now.mono));
+        let wait = (band.0 + (band.1.saturating_sub(band.0)).mul_f64(jitter)).max(least);
+        // In whole seconds, so that the words stay the same from one retry to the next.
+        let least = Duration::from_secs(least.as_secs() + u64::from(least.subsec_nanos() > 0));
+        let band = (band.0.max(least), band.1.max(least));
         self.by_action.insert(
             action,
             Wait {
@@ -228,7 +234,7 @@ impl Waits {
                 since: before.map_or(now.wall, |wait| wait.since),
                 attempts,
                 failures,
-                next: (now.mono + wait).max(trouble.not_before),
+                next: now.mono + wait,
                 band,
                 generation,
             },

@@ -51,9 +51,13 @@ pub async fn send(live: &Client, ids: &Ids, call: &Call) -> (Answer, CallRecord,
     match reply {
         Ok((answer, request_id)) => (answer, record(Some(request_id), "accepted"), None),
         Err(failure) => {
+            let words = match &failure.code {
+                Some(code) => format!("{code}: {}", failure.message),
+                None => failure.message.clone(),
+            };
             let answer = Answer::Failed {
                 class: failure.class,
-                words: failure.message.clone(),
+                words,
                 says_gone: failure.task_gone,
                 retry_after: failure.retry_after,
             };

@@ -18,6 +18,8 @@ struct Entry {
     view: Arc<View>,
     /// The watch itself has shown our finalizer on this uid: every older object has been shown before.
     guard_seen: bool,
+    /// Its claim is being written: for the others it holds the task already.
+    claiming: bool,
 }
 
 /// All objects, and who names which task.
@@ -88,16 +90,18 @@ impl Store {
                 .or_default()
                 .insert(key.clone());
         }
+        let claiming = self.entries.get(&key).is_some_and(|old| old.claiming);
         if rivalry_moved {
             changed
                 .look
-                .extend(self.rivals(&view).map(|rival| rival.key.clone()));
+                .extend(self.rivals(&view).map(|(rival, _)| rival.key.clone()));
         }
         self.entries.insert(
             key.clone(),
             Entry {
                 view: Arc::new(view),
                 guard_seen,
+                claiming,
             },
         );
         changed.look.push(key);
@@ -111,7 +115,7 @@ impl Store {
         };
         let look = self
             .rivals(&entry.view)
-            .map(|rival| rival.key.clone())
+            .map(|(rival, _)| rival.key.clone())
             .collect();
         if let Some(address) = address(&entry.view)
             && let Some(keys) = self.by_address.get_mut(&address)
@@ -146,8 +150,38 @@ impl Store {
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<(Arc<View>, Standing)> {
         let entry = self.entries.get(key)?;
-        let standing = ownership::standing(&entry.view, entry.guard_seen, self.rivals(&entry.view));
+        let standing = ownership::standing(
+            (&entry.view, entry.claiming),
+            entry.guard_seen,
+            self.rivals(&entry.view),
+        );
         Some((entry.view.clone(), standing))
+    }
+
+    /// Reserves the task for an object that is about to record its claim, so that no other is entitled meanwhile. False where the
+    /// object may not claim it (any more).
+    pub fn reserve(&mut self, key: &Key) -> bool {
+        let is_entitled = self
+            .get(key)
+            .is_some_and(|(_, standing)| standing == Standing::Entitled);
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.claiming = is_entitled;
+        }
+        is_entitled
+    }
+
+    /// The claim is recorded, or is not to be: the others are judged by what is stored.
+    pub fn settle(&mut self, key: &Key) -> Vec<Key> {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return Vec::new();
+        };
+        if !std::mem::take(&mut entry.claiming) {
+            return Vec::new();
+        }
+        let view = entry.view.clone();
+        self.rivals(&view)
+            .map(|(rival, _)| rival.key.clone())
+            .collect()
     }
 
     /// The newest view, without judging it.
@@ -163,13 +197,17 @@ impl Store {
             .map(|entry| entry.view.status.phase.unwrap_or(Phase::Pending))
     }
 
-    fn rivals<'a>(&'a self, view: &'a View) -> impl Iterator<Item = &'a View> {
+    /// The others that name the same task, and whether each is about to record its claim.
+    fn rivals<'a>(&'a self, view: &'a View) -> impl Iterator<Item = (&'a View, bool)> {
         address(view)
             .and_then(|address| self.by_address.get(&address))
             .into_iter()
             .flatten()
             .filter(move |key| **key != view.key)
-            .filter_map(|key| self.entries.get(key).map(|entry| &*entry.view))
+            .filter_map(|key| {
+                let entry = self.entries.get(key)?;
+                Some((&*entry.view, entry.claiming))
+            })
     }
 }
 

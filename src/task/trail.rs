@@ -19,6 +19,8 @@ const READING_GAP: Duration = Duration::from_secs(15);
 const READING_PACE: Duration = Duration::from_secs(10);
 /// A complete read of the list by pages counts only if a second one agrees: pages drift while they are read.
 const COMPLETE_READS: u8 = 2;
+/// An empty channel whose task lives longer than this is not waited for in silence.
+const SOON: Duration = Duration::from_mins(5);
 
 /// What the last Stop was answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -146,15 +148,17 @@ impl Trail {
                 let quiet = self
                     .quiet
                     .as_ref()
-                    .filter(|quiet| quiet.channel == *channel);
-                if quiet.is_some_and(|quiet| quiet.is_ripe(sighting, paces, now)) {
+                    .filter(|quiet| quiet.channel == *channel && quiet.is_fresh(now));
+                if quiet.is_some_and(|quiet| quiet.is_ripe(sighting, paces)) {
                     return (Call::Stop { ripe: true }, Duration::ZERO);
                 }
-                // Beside the readings, on the doubling schedule: Stop again while somebody is there, for the task may well run;
-                // look again while nobody is, for the service may have cleared the task.
+                // Beside the readings, on the doubling schedule: look again while nobody is there and that will be proof soon, for
+                // the service may have cleared the task; otherwise Stop again, for the task may well run.
                 let again = match quiet {
-                    Some(_) => (Call::ListTask, list_due.max(stop_due)),
-                    None => stop,
+                    Some(_) if time_to_live(sighting) <= SOON => {
+                        (Call::ListTask, list_due.max(stop_due))
+                    }
+                    Some(_) | None => stop,
                 };
                 let reading_due = self.next_reading.max(due(Action::DescribeChannelUsers));
                 if reading_due <= again.1 {
@@ -350,13 +354,22 @@ impl Trail {
 }
 
 impl Quiet {
-    /// Empty for longer than the service lets a task live in an empty channel, up to just now.
-    fn is_ripe(&self, sighting: &Sighting, paces: &Paces, now: Moment) -> bool {
-        let needed = AUTO_STOP.max(sighting.max_idle.unwrap_or_default()) + paces.idle_margin;
+    /// The last reading is recent enough to say anything of now.
+    fn is_fresh(&self, now: Moment) -> bool {
+        now.mono.saturating_sub(self.read_at) <= READING_GAP
+    }
+
+    /// Empty for longer than the service lets a task live in an empty channel.
+    fn is_ripe(&self, sighting: &Sighting, paces: &Paces) -> bool {
+        let needed = time_to_live(sighting).saturating_add(paces.idle_margin);
         u64::try_from(self.last.saturating_sub(self.since))
             .is_ok_and(|seconds| Duration::from_secs(seconds) > needed)
-            && now.mono.saturating_sub(self.read_at) <= READING_GAP
     }
+}
+
+/// How long the service lets the task live in an empty channel.
+fn time_to_live(sighting: &Sighting) -> Duration {
+    AUTO_STOP.max(sighting.max_idle.unwrap_or_default())
 }
 
 impl Streak {

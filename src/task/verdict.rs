@@ -1,12 +1,13 @@
 //! What is told of an object: phase, conditions and their words, written for the person who reads them at three in the morning.
 
 use super::{
+    evidence::Sighting,
     retry::{Cause, Wait, Waits},
     trail::{Look, Stopped, Trail},
     view::{Ids, View},
 };
 use crate::{
-    api::{CallRecord, Claim, ConditionType, MixedStreamTaskStatus, Phase, Reason},
+    api::{CallRecord, Claim, ConditionType, DeletionPolicy, MixedStreamTaskStatus, Phase, Reason},
     live::{Action, Class},
 };
 use jiff::{Timestamp, Unit};
@@ -134,26 +135,36 @@ pub fn whole_seconds(time: Timestamp) -> Timestamp {
     .unwrap_or(time)
 }
 
+/// What deletion will do, in a sentence.
+fn on_deletion(view: &View) -> &'static str {
+    match view.policy {
+        DeletionPolicy::Stop => "The task will be stopped when this object is deleted.",
+        DeletionPolicy::Orphan => {
+            "The task will be left as it is when this object is deleted (spec.deletionPolicy: Orphan)."
+        }
+    }
+}
+
 /// Nothing to do until deletion.
 #[must_use]
-pub fn armed(claim: Option<Claim>) -> Verdict {
-    Verdict::new(
-        Phase::Armed,
-        Reason::Armed,
-        "The task will be stopped when this object is deleted.",
-        claim,
-    )
+pub fn armed(view: &View, claim: Option<Claim>) -> Verdict {
+    Verdict::new(Phase::Armed, Reason::Armed, on_deletion(view), claim)
 }
 
 /// Hands off.
 #[must_use]
-pub fn suspended(claim: Option<Claim>) -> Verdict {
-    Verdict::new(
-        Phase::Suspended,
-        Reason::Suspended,
-        "Suspended by spec.suspend: nothing is sent to the service while this object lives. Deletion still stops the task.",
-        claim,
-    )
+pub fn suspended(view: &View, claim: Option<Claim>) -> Verdict {
+    let deletion = match (&claim, view.policy) {
+        // Whether it gets the task is decided when it is deleted.
+        (None, DeletionPolicy::Stop) => {
+            "It holds no claim on the task: when it is deleted, the task is stopped unless it belongs to another object then."
+        }
+        (Some(_), DeletionPolicy::Stop) | (_, DeletionPolicy::Orphan) => on_deletion(view),
+    };
+    let message = format!(
+        "Suspended by spec.suspend: nothing is sent to the service while this object lives. {deletion}"
+    );
+    Verdict::new(Phase::Suspended, Reason::Suspended, message, claim)
 }
 
 /// Somebody else has the task.
@@ -178,7 +189,7 @@ pub fn task_id_in_use(by: Option<&str>, claim: Option<Claim>) -> Verdict {
 #[must_use]
 pub fn invalid_spec(view: &View, defect: &str, claim: Option<Claim>) -> Verdict {
     let (phase, advice) = match (&view.ids, view.is_deleting()) {
-        (Ok(_), _) => (Phase::Failed, "Its deletion still stops the task."),
+        (Ok(_), _) => (Phase::Failed, on_deletion(view)),
         (Err(_), false) => (
             Phase::Failed,
             "Without both ids its task cannot be stopped.",
@@ -212,7 +223,9 @@ pub fn stopping(claim: Option<Claim>) -> Verdict {
 #[must_use]
 pub fn pursuing(ids: &Ids, trail: &Trail, waits: &Waits, claim: Option<Claim>) -> Verdict {
     let (reason, message) = match (&trail.stopped, &trail.look) {
-        (Stopped::NotFound { .. }, Look::Shown(_)) => still_listed(ids, trail, waits),
+        (Stopped::NotFound { .. }, Look::Shown(sighting)) => {
+            still_listed(ids, sighting, trail, waits)
+        }
         (Stopped::NotFound { .. }, Look::Forbidden) => (
             Reason::StopUnconfirmed,
             with_schedule(
@@ -234,14 +247,15 @@ pub fn pursuing(ids: &Ids, trail: &Trail, waits: &Waits, claim: Option<Claim>) -
     Verdict::new(Phase::Stopping, reason, message, claim)
 }
 
-fn still_listed(ids: &Ids, trail: &Trail, waits: &Waits) -> (Reason, String) {
+fn still_listed(ids: &Ids, sighting: &Sighting, trail: &Trail, waits: &Waits) -> (Reason, String) {
     let readings = waits.get(Action::DescribeChannelUsers);
-    let channel = match (readings, trail.channel_is_empty()) {
-        (Some(wait), _) => format!("its channel cannot be read ({})", fault(wait)),
-        (None, true) => {
+    let channel = match (&sighting.channel, readings, trail.channel_is_empty()) {
+        (None, _, _) => "the list does not name its channel".to_owned(),
+        (Some(_), Some(wait), _) => format!("its channel cannot be read ({})", fault(wait)),
+        (Some(_), None, true) => {
             "nobody is in its channel, which will be proof once that has lasted".to_owned()
         }
-        (None, false) => "its channel is not empty".to_owned(),
+        (Some(_), None, false) => "its channel is not empty".to_owned(),
     };
     let text = format!(
         "StopLiveMPUTask answers that it found nothing to stop, but the service still lists task {}, and {channel}. \

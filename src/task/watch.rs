@@ -45,7 +45,7 @@ pub fn watch(cluster: &Cluster, scope: &Scope, paces: &Paces) -> BoxStream<'stat
         let config = watcher::Config::default().timeout(server_timeout(paces.watch_silence));
         let mut listed = HashSet::new();
         let about = part.clone();
-        watcher(cluster.api(part.as_deref()), config)
+        watcher(cluster.watched(part.as_deref()), config)
             // Before the pauses: that a list begins is said before each attempt, and must not pass for a success.
             .filter_map(move |event| {
                 std::future::ready(shown(about.as_ref(), event, &mut listed).transpose())

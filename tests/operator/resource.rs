@@ -213,7 +213,6 @@ async fn bad_manifests_are_refused_with_field_and_rule() {
     let mut wrong = Vec::new();
     for (manifest, field, rule) in table.0 {
         let answer = create(&client, &namespace, &manifest).await;
-        // The rule has to be said of that field: on the same line, behind it, or before it for unknown ones.
         let is_refused = answer
             .as_ref()
             .is_err_and(|message| message.contains(&field) && message.contains(&rule));

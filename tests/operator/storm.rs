@@ -333,7 +333,8 @@ async fn restarts_in_the_middle_of_a_drain_leak_nothing() {
     until_none(&mut scene, &mut figures).await;
     let took = begun.elapsed();
 
-    // Each restart may cost one more Stop of what was not settled: a look that waits for its turn is not finished at a SIGTERM either.
+    // SIGTERM lets every call in flight end and its object go, and SIGKILL leaves what was in flight to the next start. There a Stop finds
+    // nothing and has to wait for its look at the list, of which there are only 50 in a second; a restart before that asks Stop again.
     assert_drained(&scene, &names, 3).await;
     // What was accepted before the SIGTERM is settled by its end.
     let calls = calls_by_task(&scene, STOP).await;

@@ -360,6 +360,60 @@ fn the_one_more_stop_may_be_accepted() {
 }
 
 #[test]
+fn a_channel_that_cannot_be_read_any_more_does_not_silence_stop() {
+    let mut life = Life::of(deleting());
+    let mut readings = 0;
+    let evidence = life.run(HOUR, |call, now| match call {
+        Call::Stop { .. } => failed(Class::NotFoundLike),
+        Call::Users(_) if readings == 0 => {
+            readings += 1;
+            Answer::Users {
+                empty: true,
+                timestamp: unix(now),
+            }
+        }
+        Call::Users(_) => failed(Class::AccessDenied),
+        _ => Answer::Task(Some(shown(None))),
+    });
+    assert_eq!(evidence, None);
+    assert!(life.stops().len() > 30, "{:?}", life.stops().len());
+}
+
+#[test]
+fn a_task_that_may_live_long_in_an_empty_channel_is_stopped_again_meanwhile() {
+    let (life, evidence) = still_listed(Some(HOUR), |now| (true, unix(now)));
+    assert_eq!(evidence, Some(Evidence::MustHaveStopped));
+    assert!(life.stops().len() > 30, "{:?}", life.stops().len());
+}
+
+#[test]
+fn a_stop_that_was_accepted_is_the_evidence_whatever_is_changed_afterwards() {
+    let mut life = Life::of(deleting());
+    let Step::Call { call, bought } = life.step() else {
+        panic!()
+    };
+    life.answer(call, accepted(), bought);
+    life.view.policy = crate::api::DeletionPolicy::Orphan;
+    assert!(matches!(
+        life.step(),
+        Step::Release(Evidence::StopAccepted { .. })
+    ));
+}
+
+#[test]
+fn after_a_failed_write_nothing_is_written_for_a_while_whatever_happens() {
+    let mut life = Life::of(deleting());
+    let Step::Call { call, bought } = life.step() else {
+        panic!()
+    };
+    life.answer(call, accepted(), bought);
+    life.memory.writable_at = SECOND;
+    assert_eq!(life.step(), Step::Rest(Some(SECOND)));
+    life.now = SECOND;
+    assert!(matches!(life.step(), Step::Release(_)));
+}
+
+#[test]
 fn a_throttled_one_more_stop_is_no_evidence_by_itself() {
     let mut life = Life::of(deleting());
     let evidence = life.run(HOUR, |call, now| match call {
@@ -582,5 +636,7 @@ proptest! {
         });
         // Somebody comes by at least every seventh reading, long before the channel counts as empty.
         prop_assert_eq!(evidence, None);
+        // Six hours at the longest spacing, half a minute on average, and some repetitions at once.
+        prop_assert!(life.stops().len() < 4000, "{} Stops", life.stops().len());
     }
 }

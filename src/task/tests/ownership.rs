@@ -255,3 +255,22 @@ fn what_a_complete_list_does_not_show_is_gone_in_its_scope_only() {
     assert_eq!(lost.len(), 1);
     assert!(store.view(&OLD.key()).is_none() && store.view(&HELD.key()).is_some());
 }
+
+#[test]
+fn a_claim_that_is_being_written_counts_already() {
+    // The younger one was shown first and is about to record its claim; then the older one appears.
+    let mut store = store([NEW.object()]);
+    assert!(store.reserve(&NEW.key()));
+    store.watched(view(OLD.object()));
+    assert_eq!(standing(&store, &OLD), contested(Some("new")));
+    assert!(!store.reserve(&OLD.key()));
+    assert_eq!(
+        standing(&store, &NEW),
+        Standing::Entitled,
+        "its own write goes on"
+    );
+    // If it is not recorded in the end, age decides, and the other one is looked at again.
+    assert_eq!(store.settle(&NEW.key()), [OLD.key()]);
+    assert_eq!(standing(&store, &OLD), Standing::Entitled);
+    assert_eq!(standing(&store, &NEW), contested(Some("old")));
+}

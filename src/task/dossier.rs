@@ -1,0 +1,150 @@
+//! What is kept of one object between reconciles, and what is told when it is released.
+
+use super::{
+    cluster::Cluster, evidence::Evidence, plan::Memory, shared::Shared, verdict::reason, view::View,
+};
+use crate::{api::CallRecord, events::Note};
+use jiff::Timestamp;
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The calls that the status remembers.
+const CALLS: usize = 5;
+
+/// What is kept of one object between reconciles.
+#[derive(Debug)]
+pub struct Dossier {
+    /// Whose it is.
+    pub uid: String,
+    /// What `plan` remembers.
+    pub memory: Memory,
+    /// The last calls to the service, oldest first.
+    pub calls: VecDeque<CallRecord>,
+    /// Failed writes in a row.
+    pub failed_writes: u32,
+    /// Since when a call waits for its turn.
+    pub queued_since: Option<Instant>,
+    /// When the deletion was first seen.
+    pub deleting_since: Option<Instant>,
+    /// The empty `release-without-stop` was warned of.
+    pub warned_of_empty_release: bool,
+    /// A claim was sent and its outcome is not known.
+    pub claim_in_doubt: bool,
+    /// A release was sent and its outcome is not known: if the object is gone, that was it.
+    pub releasing: Option<(Arc<View>, Evidence)>,
+}
+
+impl Dossier {
+    /// Knows nothing yet but the calls that the status remembers.
+    #[must_use]
+    pub fn new(view: &View) -> Self {
+        Self {
+            uid: view.uid.clone(),
+            memory: Memory::default(),
+            calls: view.status.calls.iter().cloned().collect(),
+            failed_writes: 0,
+            queued_since: None,
+            deleting_since: None,
+            warned_of_empty_release: false,
+            claim_in_doubt: false,
+            releasing: None,
+        }
+    }
+
+    /// The object is gone: tells of its release if only the answer to that was lost, and takes its waits out of the gauge.
+    pub fn close(mut self, shared: &Shared) {
+        if let Some((view, evidence)) = self.releasing.take() {
+            self.released(shared, &view, &evidence);
+        }
+        self.forget(shared);
+    }
+
+    /// One log line, one event and the count of a release.
+    pub fn released(&self, shared: &Shared, view: &View, evidence: &Evidence) {
+        let since_deletion = view.deleted.map_or(Duration::ZERO, |deleted| {
+            Duration::try_from(Timestamp::now().duration_since(deleted)).unwrap_or_default()
+        });
+        // The deletion's own time has whole seconds; what this process has seen of it is finer.
+        let seen = self
+            .deleting_since
+            .map_or(Duration::ZERO, |since| since.elapsed());
+        let took = if since_deletion.saturating_sub(seen) <= Duration::from_secs(1) {
+            seen
+        } else {
+            since_deletion
+        };
+        shared.metrics.released(evidence.kind(), took);
+        let (app, task) = view
+            .ids
+            .as_ref()
+            .map_or(("", ""), |ids| (ids.app.as_str(), ids.task.as_str()));
+        let (request_id, why) = match evidence {
+            Evidence::StopAccepted { request_id } => (request_id.as_str(), ""),
+            Evidence::Declared { why } => ("", why.as_str()),
+            Evidence::NotListed
+            | Evidence::StopSaidSo
+            | Evidence::MustHaveStopped
+            | Evidence::Orphaned
+            | Evidence::NeverOwned => (self.last_request_id(), ""),
+        };
+        tracing::info!(
+            object = %view.key, uid = view.uid, app_id = app, task_id = task, request_id, why,
+            evidence = evidence.kind(), milliseconds = took.as_millis(),
+            "object released"
+        );
+        let (warning, reason, text) = match evidence {
+            Evidence::StopAccepted { .. } => (false, "Stopped", format!("The task is stopped (request {request_id}).")),
+            Evidence::NotListed => (false, "Stopped", "The task had stopped already: Stop found nothing to stop and the list does not show it.".to_owned()),
+            Evidence::StopSaidSo => (false, "Stopped", "The task had stopped already: the service says that it does not exist.".to_owned()),
+            Evidence::MustHaveStopped => (
+                true,
+                "Stopped",
+                "The service must have stopped the task: Stop finds nothing to stop, and its channel has been empty for longer than a task lives in one.".to_owned(),
+            ),
+            Evidence::Orphaned => (false, "Orphaned", "The task was left as it is, as spec.deletionPolicy asks.".to_owned()),
+            Evidence::NeverOwned => (false, "NotStopped", "Nothing was stopped: the task belongs to another object.".to_owned()),
+            Evidence::Declared { why } => (true, "ReleasedWithoutStop", format!("Released without a confirmed Stop, by annotation: {why}")),
+        };
+        tell(shared, view, warning, reason, text);
+    }
+
+    /// Remembers a call.
+    pub fn called(&mut self, call: CallRecord) {
+        if self.calls.len() == CALLS {
+            self.calls.pop_front();
+        }
+        self.calls.push_back(call);
+    }
+
+    fn last_request_id(&self) -> &str {
+        let last = self
+            .calls
+            .iter()
+            .rev()
+            .find_map(|call| call.request_id.as_deref());
+        last.unwrap_or_default()
+    }
+
+    /// The deletion is over: forgets what it has learnt, and takes its waits out of the gauge.
+    pub fn forget(&mut self, shared: &Shared) {
+        let memory = std::mem::take(&mut self.memory);
+        for (action, wait) in memory.waits.iter() {
+            shared
+                .metrics
+                .retrying(action, reason(wait.cause).as_str(), -1);
+        }
+    }
+}
+
+/// Puts an event about the object into the queue.
+pub fn tell(shared: &Shared, view: &View, warning: bool, reason: &'static str, text: String) {
+    shared.events.tell(Note {
+        about: Cluster::reference(view),
+        warning,
+        reason,
+        text,
+    });
+}
