@@ -1,42 +1,18 @@
 //! Deletion, by what the service makes of it: the finalizer goes on positive evidence and on nothing else.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use futures::future::{join_all, select};
+use futures::future::join_all;
 use mixed_stream_operator::api::{ConditionType, FINALIZER, RELEASE_WITHOUT_STOP};
 use serde_json::json;
-use support::simulator::{Filter, TaskState};
+use support::simulator::Filter;
 
 use crate::oracle::{
-    LIST, STOP, USERS, assert_stopped_first, calls_of, deletions, of_action, released_on,
-    scene_with, until_calls, until_event, until_released_on,
+    LIST, STOP, armed_with_task, assert_stopped_first, calls_of, deletions, order, quick, running,
+    set_account, until_calls, until_event, until_released_on,
 };
-use crate::scene::{APP, Scene, condition};
-
-/// Short waits. A deletion that is not confirmed is looked at again within a second.
-const QUICK: [&str; 7] = [
-    "--backoff-min=100ms",
-    "--backoff-max=400ms",
-    "--slow-backoff-min=300ms",
-    "--slow-backoff-max=600ms",
-    "--channel-poll=500ms",
-    "--idle-margin=1s",
-    "--call-deadline=5s",
-];
-
-async fn quick(prefix: &str) -> Scene {
-    scene_with(prefix, &QUICK).await
-}
-
-async fn armed_with_task(scene: &Scene, name: &str) {
-    scene.start_task(name).await;
-    scene.create(name).await;
-    scene.until_reason(name, "Armed").await;
-}
-
-async fn running(scene: &Scene, task: &str) -> bool {
-    scene.simulator.task(APP, task).await.unwrap().state == TaskState::Running
-}
+use crate::scene::{APP, condition};
+use crate::switches::STOP_GONE;
 
 #[tokio::test]
 async fn a_deletion_is_one_stop_and_one_patch() {
@@ -60,124 +36,11 @@ async fn a_deletion_is_one_stop_and_one_patch() {
     assert!(note.contains(&all[0].request_id), "{note}");
 }
 
-const STOP_GONE: [&str; 10] = [
-    "ok",
-    "taskDoesNotExist",
-    "noSuchTask",
-    "channelDoesNotExist",
-    "verificationFailed",
-    "internalError",
-    "notFoundTask400",
-    "notFoundTask404",
-    "invalidTaskNotFound400",
-    "invalidTaskNotFound404",
-];
-const LIST_GONE: [&str; 3] = ["empty", "invalidParam", "internalError"];
-
-/// Whatever Stop and the list answer for a task that the service has stopped by itself: the object goes.
-#[tokio::test]
-async fn a_task_that_stopped_by_itself_under_every_switch() {
-    let begun = Instant::now();
-    let courses = STOP_GONE.into_iter().flat_map(|stop_gone| {
-        // Three InternalErrors over ten seconds take long enough to give each its own operator.
-        let lists: Vec<Vec<&str>> = if stop_gone == "internalError" {
-            LIST_GONE.iter().map(|list| vec![*list]).collect()
-        } else {
-            vec![LIST_GONE.to_vec()]
-        };
-        lists.into_iter().map(move |lists| (stop_gone, lists))
-    });
-    let combinations: usize =
-        join_all(courses.map(|(stop_gone, list_gone)| stopped_by_itself(stop_gone, list_gone)))
-            .await
-            .into_iter()
-            .sum();
-    assert_eq!(combinations, 60);
-    eprintln!(
-        "already stopped by the service: {combinations} combinations of switches, all gone, in {:?}",
-        begun.elapsed()
-    );
-}
-
-async fn stopped_by_itself(stop_gone: &str, list_gone: Vec<&str>) -> usize {
-    let scene = quick("auto").await;
-    let mut played = 0;
-    for list_gone in list_gone {
-        for shows_stopped in [false, true] {
-            // The clock too: the dates of the calls have to stay within the window.
-            scene.simulator.reset().await.unwrap();
-            let switches = json!({"stopGone": stop_gone, "listGone": list_gone, "listShowsStopped": shows_stopped});
-            scene.simulator.set_switches(&switches).await.unwrap();
-            let name = format!("auto-{played}");
-            play_stopped_by_itself(&scene, &name, stop_gone, shows_stopped).await;
-            played += 1;
-        }
-    }
-    played
-}
-
-async fn play_stopped_by_itself(scene: &Scene, name: &str, stop_gone: &str, shows_stopped: bool) {
-    armed_with_task(scene, name).await;
-    let channel = format!("channel-{name}");
-    scene
-        .simulator
-        .set_users(APP, &channel, &[], &[])
-        .await
-        .unwrap();
-    scene.simulator.advance(130.0).await.unwrap();
-    assert!(!running(scene, name).await, "the service has stopped it");
-    let evidence = match (stop_gone, shows_stopped) {
-        ("ok", _) => "stop_accepted",
-        (_, true) => "must_have_stopped",
-        (_, false) => "not_listed",
-    };
-    let before = released_on(scene, evidence).await;
-
-    scene.delete(name).await;
-    let gone = std::pin::pin!(scene.until_gone(name));
-    let clock = std::pin::pin!(readings_move_the_clock(scene));
-    select(gone, clock).await;
-
-    let what = format!("{stop_gone}, shows stopped: {shows_stopped}");
-    until_released_on(scene, evidence, before + 1).await;
-    let stops = calls_of(scene, STOP, name).await.len();
-    // Where the task is listed still, one more Stop comes after the channel has been empty for long enough.
-    let expected = match (stop_gone, shows_stopped) {
-        ("internalError", false) => 3,
-        ("internalError", true) => 4,
-        ("ok", _) | (_, false) => 1,
-        (_, true) => 2,
-    };
-    assert_eq!(stops, expected, "{what}\n{}", scene.tail());
-    let found = deletions(scene, 1).await;
-    assert_eq!(found[name].patches.len(), 1, "{what}");
-}
-
-/// Ten simulated seconds pass after each reading of a channel.
-async fn readings_move_the_clock(scene: &Scene) {
-    let filter = of_action(USERS);
-    let mut seen = 0;
-    loop {
-        let wait = Duration::from_secs(5);
-        let calls = scene.simulator.await_calls(&filter, seen + 1, wait).await;
-        let calls = calls.unwrap();
-        if calls.len() > seen {
-            seen = calls.len();
-            scene.simulator.advance(10.0).await.unwrap();
-        }
-    }
-}
-
 /// The account's policy grants Stop alone, as the vendor's page asks.
 #[tokio::test]
 async fn where_the_list_is_forbidden_words_that_name_the_task_are_enough() {
     let scene = quick("words").await;
-    let denied = json!({"denied": [LIST]});
-    scene
-        .simulator
-        .set_account("default", &denied)
-        .await
-        .unwrap();
+    set_account(&scene, json!({"denied": [LIST]})).await;
     let named = STOP_GONE.into_iter().filter(|gone| {
         ![
             "ok",
@@ -212,12 +75,7 @@ async fn where_the_list_is_forbidden_and_the_words_are_vague_a_person_decides() 
 
 async fn a_person_decides(stop_gone: &str) {
     let scene = quick("vague").await;
-    let denied = json!({"denied": [LIST]});
-    scene
-        .simulator
-        .set_account("default", &denied)
-        .await
-        .unwrap();
+    set_account(&scene, json!({"denied": [LIST]})).await;
     let switches = json!({"stopGone": stop_gone});
     scene.simulator.set_switches(&switches).await.unwrap();
     armed_with_task(&scene, "vague").await;
@@ -289,8 +147,8 @@ async fn a_task_that_runs_is_never_released() {
     let scene = quick("runs").await;
     for name in ["runs-until-stop-works", "runs-until-it-ends"] {
         armed_with_task(&scene, name).await;
-        let fault = json!({"action": STOP, "taskId": name, "kind": "error", "status": 400, "code": "InvalidParam", "message": "The task does not exist."});
-        scene.simulator.order_fault(&fault).await.unwrap();
+        let fault = json!({"kind": "error", "status": 400, "code": "InvalidParam", "message": "The task does not exist."});
+        order(&scene, name, fault).await;
         scene.delete(name).await;
     }
     let begun = Instant::now();
@@ -357,12 +215,7 @@ async fn orphan_leaves_the_task_alone() {
 async fn orphan_can_be_chosen_in_the_middle_of_a_failing_deletion() {
     let scene = quick("choose").await;
     armed_with_task(&scene, "choose").await;
-    let denied = json!({"denied": [STOP]});
-    scene
-        .simulator
-        .set_account("default", &denied)
-        .await
-        .unwrap();
+    set_account(&scene, json!({"denied": [STOP]})).await;
     scene.delete("choose").await;
     scene.until_reason("choose", "AccessDenied").await;
     scene

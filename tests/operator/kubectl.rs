@@ -186,9 +186,7 @@ async fn a_manifest_applied_by_the_server_shows_no_difference_either() {
     let manifest = yaml(&scene.namespace, "x", "x");
     let args = ["apply", "--server-side", "-f", "-"];
     scene.kubectl(&args, &manifest).await;
-    scene
-        .kubectl(&["diff", "--server-side", "-f", "-"], &manifest)
-        .await;
+    // Armed first: a status that is written between the two reads of a diff would be its difference.
     let armed = scene.until_reason("x", "Armed").await;
     scene
         .kubectl(&["diff", "--server-side", "-f", "-"], &manifest)

@@ -6,6 +6,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod crashes;
 mod deletion;
 mod faults;
 mod kubectl;
@@ -13,6 +14,7 @@ mod life;
 mod metrics;
 mod oracle;
 mod ownership;
+mod pace;
 mod poison;
 mod resource;
 mod scene;
@@ -20,3 +22,4 @@ mod secrets;
 mod shutdown;
 mod startup;
 mod storm;
+mod switches;

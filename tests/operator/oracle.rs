@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use kube::Api;
+use serde_json::{Value, json};
 use support::audit::Entry;
-use support::simulator::{Call, ChangeKind, Filter};
+use support::simulator::{Call, ChangeKind, Filter, TaskState};
 use support::{Launch, Simulator, eventually};
 
-use crate::scene::{PATIENCE, Scene, cluster};
+use crate::scene::{APP, PATIENCE, Scene, cluster};
 
 pub const STOP: &str = "StopLiveMPUTask";
 pub const LIST: &str = "ListRtcMPUTaskDetail";
@@ -17,6 +18,22 @@ pub const USERS: &str = "DescribeChannelUsers";
 
 /// What the audit log says of a request whose client left before the answer.
 const CLIENT_GONE: u16 = 504;
+
+/// Short waits. A deletion that is not confirmed is looked at again within a second.
+pub const QUICK: [&str; 7] = [
+    "--backoff-min=100ms",
+    "--backoff-max=400ms",
+    "--slow-backoff-min=300ms",
+    "--slow-backoff-max=600ms",
+    "--channel-poll=500ms",
+    "--idle-margin=1s",
+    "--call-deadline=3s",
+];
+
+/// A scene with short waits.
+pub async fn quick(prefix: &str) -> Scene {
+    scene_with(prefix, &QUICK).await
+}
 
 /// A scene whose operator has these flags and no others.
 pub async fn scene_with(prefix: &str, flags: &[&str]) -> Scene {
@@ -123,22 +140,30 @@ fn deletions_now(scene: &Scene) -> BTreeMap<String, Deletion> {
 
 /// Asserts that none of these tasks ran when the write that removed the object's finalizer came. Name and task id are the same.
 pub async fn assert_stopped_first(scene: &Scene, deletions: &BTreeMap<String, Deletion>) {
+    let ran = running_at_release(scene, deletions).await;
+    assert!(ran.is_empty(), "ran when the finalizer went: {ran:?}");
+}
+
+/// The tasks that ran when the write that removed the object's finalizer came.
+pub async fn running_at_release(
+    scene: &Scene,
+    deletions: &BTreeMap<String, Deletion>,
+) -> Vec<String> {
     let clock = scene.simulator.clock().await.unwrap();
     let history = scene.simulator.history(&Filter::default()).await.unwrap();
-    for (name, deletion) in deletions {
-        for write in deletion.writes() {
-            // Both clocks are this machine's; the simulator gives its own to the millisecond.
-            let at = i128::from(write.received.as_microsecond()) + 1_000;
-            let last = history.iter().rfind(|change| {
-                change.task_id == *name && clock.real_us(change.monotonic_us) <= at
-            });
-            assert!(
-                last.is_none_or(|change| change.change == ChangeKind::Stopped),
-                "{name} ran when its finalizer went at {}: {last:?}",
-                write.received
-            );
-        }
-    }
+    let ran = |name: &str, write: &Entry| {
+        // Both clocks are this machine's; the simulator gives its own to the millisecond.
+        let at = i128::from(write.received.as_microsecond()) + 1_000;
+        let last = history
+            .iter()
+            .rfind(|change| change.task_id == name && clock.real_us(change.monotonic_us) <= at);
+        last.is_some_and(|change| change.change != ChangeKind::Stopped)
+    };
+    deletions
+        .iter()
+        .filter(|(name, deletion)| deletion.writes().any(|write| ran(name, write)))
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 /// The calls of an action for a task, in the order of their arrival.
@@ -241,4 +266,29 @@ pub async fn until_released_on(scene: &Scene, evidence: &str, count: u64) {
         }
     })
     .await;
+}
+
+/// Starts a task and arms an object of the same name.
+pub async fn armed_with_task(scene: &Scene, name: &str) {
+    scene.start_task(name).await;
+    scene.create(name).await;
+    scene.until_reason(name, "Armed").await;
+}
+
+/// Whether the task runs.
+pub async fn running(scene: &Scene, task: &str) -> bool {
+    scene.simulator.task(APP, task).await.unwrap().state == TaskState::Running
+}
+
+/// Orders a fault of Stop for a task.
+pub async fn order(scene: &Scene, task: &str, mut fault: Value) {
+    fault["action"] = json!(STOP);
+    fault["taskId"] = json!(task);
+    scene.simulator.order_fault(&fault).await.unwrap();
+}
+
+/// Changes the account.
+pub async fn set_account(scene: &Scene, fields: Value) {
+    let changed = scene.simulator.set_account("default", &fields).await;
+    changed.unwrap();
 }
