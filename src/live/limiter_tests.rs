@@ -101,10 +101,13 @@ fn a_late_timer_is_made_up_for_and_idle_time_is_not() {
         Some(opens + millis(20)),
         "on schedule, though the one before was late"
     );
+    // After a long rest no more than what [`CATCH_UP`] holds comes at once: here the second one, and then the pace rules again.
     let later = opens + DEADLINE;
     permit(&limiter, later, LIST, 2).ended(later);
-    assert!(waits(&limiter, later, LIST, 3));
-    assert_eq!(limiter.next_at(later), Some(later + millis(20) - CATCH_UP));
+    let second = later + millis(20) - CATCH_UP;
+    permit(&limiter, second, LIST, 3).ended(second);
+    assert!(waits(&limiter, second, LIST, 4));
+    assert_eq!(limiter.next_at(second), Some(second + millis(20)));
 }
 
 #[test]
@@ -255,11 +258,10 @@ fn what_was_taken_is_not_told() {
 fn a_forgotten_key_leaves_nothing_behind() {
     let (limiter, opens) = open();
     let (mut permits, now) = exhaust(&limiter, opens);
-    permits.pop().unwrap().unused();
-    assert!(!waits(&limiter, now + millis(20), LIST, 1));
     for key in [2, 3] {
         assert!(waits(&limiter, now + millis(20), LIST, key));
     }
+    permits.pop().unwrap().unused();
     assert_eq!(limiter.grants(now + millis(40)), [2]);
     limiter.forget(&2);
     limiter.forget(&3);

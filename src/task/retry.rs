@@ -136,26 +136,23 @@ impl Wait {
     /// The schedule in words: the same text for every retry within one band, so that telling it again writes nothing.
     #[must_use]
     pub fn schedule(&self) -> String {
-        format!(
-            "since {}, retrying every {} to {}",
-            self.since.strftime("%Y-%m-%d %H:%M UTC"),
-            in_words(self.band.0),
-            in_words_with_unit(self.band.1)
-        )
+        let since = self.since.strftime("%Y-%m-%d %H:%M UTC");
+        let (low, high) = (in_seconds(self.band.0), in_seconds(self.band.1));
+        if low == high {
+            format!("since {since}, retrying every {high} s")
+        } else {
+            format!("since {since}, retrying every {low} to {high} s")
+        }
     }
 }
 
-fn in_words(duration: Duration) -> String {
+fn in_seconds(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     if duration.subsec_millis() == 0 {
         format!("{seconds:.0}")
     } else {
         format!("{seconds:.1}")
     }
-}
-
-fn in_words_with_unit(duration: Duration) -> String {
-    format!("{} s", in_words(duration))
 }
 
 /// What a failure was.
@@ -359,6 +356,8 @@ mod tests {
         };
         waits.fail(STOP, &asked, 1, &Paces::default(), at(0), 0.0);
         assert_eq!(waits.due(STOP, 1), Duration::from_secs(7));
+        let schedule = waits.get(STOP).map(Wait::schedule);
+        assert!(schedule.is_some_and(|words| words.ends_with("retrying every 7 s")));
     }
 
     #[test]
