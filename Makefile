@@ -4,6 +4,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint generate bench prerequisites
 
+# What is built is started as it is: `cargo run -p` would choose other features for one package alone, and build everything anew.
+BUILT := $(or $(CARGO_TARGET_DIR),target)
+
 # Most tests wait for something other than a processor.
 export RUST_TEST_THREADS ?= 8
 # `make demo KEEP=1` leaves everything running.
@@ -14,28 +17,32 @@ help: ## Say what can be made
 
 demo: prerequisites ## The main job on real parts, from nothing, as a readable timeline; KEEP=1 leaves it running
 	cargo build --workspace --bins
-	cargo run --quiet -p demo
+	$(BUILT)/debug/demo
 
 test: prerequisites ## Every test that needs no container
 	cargo build --workspace --bins
-	cargo run --quiet -p control-plane -- build
+	$(BUILT)/debug/control-plane build
 	cargo test --workspace
 	tests/guards/run
 
 lint: prerequisites ## Formatting, clippy, drift of what is generated, advisories
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	@cargo run --quiet -- crd | diff -u crds/mixedstreamtasks.yaml - || { echo "crds/ is out of date: run 'make generate'"; exit 1; }
+	cargo build --workspace --bins
+	@$(BUILT)/debug/mixed-stream-operator crd | diff -u crds/mixedstreamtasks.yaml - || { echo "crds/ is out of date: run 'make generate'"; exit 1; }
 	@tests/advisories
 
 generate: prerequisites ## Write anew what is generated: crds/
-	cargo run --quiet -- crd > crds/mixedstreamtasks.yaml.new
+	cargo build --workspace --bins
+	$(BUILT)/debug/mixed-stream-operator crd > crds/mixedstreamtasks.yaml.new
 	mv crds/mixedstreamtasks.yaml.new crds/mixedstreamtasks.yaml
 
 bench: prerequisites ## Figures of the release build beside a bare floor, measured in one run
 	cargo build --release --workspace --bins
-	cargo run --quiet --release -p bench
+	$(BUILT)/release/bench
 
 prerequisites:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.95 or newer with rustup"; exit 1; }
+	@command -v go >/dev/null || command -v python3 >/dev/null || { echo "go is missing, and python3 which could bring it: install Go 1.26 or newer, or Python 3 with pip"; exit 1; }
+	@for tool in git curl openssl; do command -v $$tool >/dev/null || { echo "$$tool is missing: install it (Debian: apt-get install $$tool)"; exit 1; }; done
 	@command -v cc >/dev/null || { echo "cc is missing: install a C compiler (Debian: apt-get install gcc libc6-dev)"; exit 1; }

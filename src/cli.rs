@@ -8,7 +8,7 @@ use crate::{
 use clap::{Args, Parser, Subcommand};
 use std::{net::SocketAddr, time::Duration};
 
-/// Starts, watches and provably stops mixed-stream relay tasks of ApsaraVideo Live.
+/// Provably stops mixed-stream relay tasks of ApsaraVideo Live when their objects are deleted.
 #[derive(Debug, Parser)]
 #[command(name = "mixed-stream-operator", version)]
 pub struct CommandLine {

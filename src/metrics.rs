@@ -170,6 +170,7 @@ pub struct Metrics {
     retrying: Family<RetryLabels, Gauge>,
     releases: Family<EvidenceLabel, Counter>,
     release_duration: Histogram,
+    lost: Counter,
     writes: Family<WriteLabels, Counter>,
     events: Family<EventLabel, Counter>,
     tasks: Family<PhaseLabel, Gauge>,
@@ -201,6 +202,7 @@ impl Metrics {
             retrying: Family::default(),
             releases: Family::default(),
             release_duration: long_wait(),
+            lost: Counter::default(),
             writes: Family::default(),
             events: Family::default(),
             tasks: Family::default(),
@@ -269,6 +271,11 @@ impl Metrics {
             "From the deletion of an object to the removal of its finalizer",
             Unit::Seconds,
             self.release_duration.clone(),
+        );
+        registry.register(
+            "lost",
+            "Objects that are gone although the operator has not removed their finalizer: their tasks may still run",
+            self.lost.clone(),
         );
         registry.register(
             "api_writes",
@@ -351,6 +358,11 @@ impl Metrics {
             .get_or_create(&EvidenceLabel { evidence })
             .inc();
         self.release_duration.observe(took.as_secs_f64());
+    }
+
+    /// An object is gone whose finalizer somebody else removed.
+    pub fn lost(&self) {
+        self.lost.inc();
     }
 
     /// A write to the API server ended.

@@ -95,19 +95,9 @@ async fn on(
 ) -> anyhow::Result<End> {
     timeline.step(&format!("server up: {}", plane.ready().server));
     let mut stage = tokio::select! {
-        stage = Stage::set(plane) => stage?,
+        stage = Stage::set(plane, timeline) => stage?,
         () = interrupts.next() => return Ok(End::Interrupted),
     };
-    let [simulator, operator] = stage.pids().map(Option::unwrap_or_default);
-    timeline.step("crds/ applied");
-    timeline.step(&format!(
-        "simulator up: process {simulator}, API at http://{}",
-        stage.addresses.api
-    ));
-    timeline.step(&format!(
-        "operator up and ready: process {operator}, probes and metrics at http://{}",
-        stage.operator_port
-    ));
     let scenes = Scenes::new(&stage, timeline);
     let played = tokio::select! {
         played = scenes.play() => played,
@@ -156,7 +146,12 @@ async fn keep(
 
   # a task, an object for it, and the object's end
   curl -X PUT {admin}/apps/app-01/tasks/final-46 -H 'content-type: application/json' -d '{{}}'
-  printf '{{apiVersion: mixedstream.io/v1alpha1, kind: MixedStreamTask, metadata: {{name: final-46}}, spec: {{appId: app-01, taskId: final-46}}}}' | {kubectl} apply -f -
+  {kubectl} apply -f - <<END
+apiVersion: mixedstream.io/v1alpha1
+kind: MixedStreamTask
+metadata: {{name: final-46, finalizers: [mixedstream.io/stop-task]}}
+spec: {{appId: app-01, taskId: final-46}}
+END
   {kubectl} get mst -o wide
   {kubectl} delete mst final-46
 

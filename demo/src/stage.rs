@@ -1,5 +1,6 @@
 //! What the scenes play on: a control plane, the simulator and the operator, each a process of its own that ends with this one.
 
+use crate::timeline::Timeline;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -50,15 +51,29 @@ pub struct Stage {
 
 impl Stage {
     /// The simulator, the resource's definition and the operator on a control plane that is ready.
-    pub async fn set(plane: &Supervised) -> anyhow::Result<Self> {
+    pub async fn set(plane: &Supervised, timeline: &Timeline) -> anyhow::Result<Self> {
         let ready = plane.ready().clone();
         let shim = Shim::at(support::binary("control-plane"));
         let (simulator, addresses) = simulator(&ready, &shim).await?;
+        timeline.step(&format!(
+            "simulator up: process {}, API at http://{}",
+            simulator.id().unwrap_or_default(),
+            addresses.api
+        ));
         let admin = Admin::new(&addresses.admin)?;
         let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds");
         let apply =
             ["apply", "--server-side", "-f", &crds.display().to_string()].map(str::to_owned);
         kubectl(&ready, &shim, &apply, "").await?;
+        let established = [
+            "wait",
+            "--for=condition=Established",
+            "--timeout=30s",
+            "crd/mixedstreamtasks.mixedstream.io",
+        ]
+        .map(str::to_owned);
+        kubectl(&ready, &shim, &established, "").await?;
+        timeline.step("crds/ applied");
         let operator_log = ready.folder.join("operator.log");
         let mut operator = operator(&ready, &shim, &addresses, &operator_log)?;
         let operator_port = started(&mut operator, &operator_log).await?;
@@ -84,17 +99,17 @@ impl Stage {
             stage.get("/readyz").await.ok()
         })
         .await?;
+        timeline.step(&format!(
+            "operator up and ready: process {}, probes and metrics at http://{}",
+            stage.operator.id().unwrap_or_default(),
+            stage.operator_port
+        ));
         Ok(stage)
     }
 
     /// What the control plane told of itself.
     pub fn plane(&self) -> &Ready {
         &self.ready
-    }
-
-    /// Process ids of the simulator and the operator.
-    pub fn pids(&self) -> [Option<u32>; 2] {
-        [self.simulator.id(), self.operator.id()]
     }
 
     /// Runs kubectl to its end; what it wrote.

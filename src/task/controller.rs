@@ -205,11 +205,11 @@ impl Controller {
 
     fn changed(&mut self, changed: Changed) {
         self.look_at(changed.look);
-        if let Some((key, uid)) = changed.gone {
-            self.queue.forget(&key);
+        if let Some(view) = changed.gone {
+            self.queue.forget(&view.key);
             // A reconcile that still runs gives its place back by itself.
-            self.shared.limiter.forget(&key);
-            if let Some(dossier) = self.dossiers.remove(&uid) {
+            self.shared.limiter.forget(&view.key);
+            if let Some(dossier) = self.dossiers.remove(&view.uid) {
                 dossier.close(&self.shared);
             }
         }

@@ -31,6 +31,8 @@ pub struct Dossier {
     pub deleting_since: Option<Instant>,
     /// The empty `release-without-stop` was warned of.
     pub warned_of_empty_release: bool,
+    /// The object as it was last seen with our finalizer and a claim on a task that it has to stop. Not once it is released.
+    pub owned: Option<Arc<View>>,
     /// A claim was sent and its outcome is not known.
     pub claim_in_doubt: bool,
     /// A release was sent and its outcome is not known: if the object is gone, that was it.
@@ -49,6 +51,7 @@ impl Dossier {
             queued_since: None,
             deleting_since: None,
             warned_of_empty_release: false,
+            owned: None,
             claim_in_doubt: false,
             releasing: None,
         }
@@ -58,6 +61,8 @@ impl Dossier {
     pub fn close(mut self, shared: &Shared) {
         if let Some((view, evidence)) = self.releasing.take() {
             self.released(shared, &view, &evidence);
+        } else if let Some(view) = self.owned.take() {
+            lost(shared, &view);
         }
         self.forget(shared);
     }
@@ -90,11 +95,6 @@ impl Dossier {
             | Evidence::Orphaned
             | Evidence::NeverOwned => (self.last_request_id(), ""),
         };
-        tracing::info!(
-            object = %view.key, uid = view.uid, app_id = app, task_id = task, request_id, why,
-            evidence = evidence.kind(), milliseconds = took.as_millis(),
-            "object released"
-        );
         let (warning, reason, text) = match evidence {
             Evidence::StopAccepted { .. } => (false, "Stopped", format!("The task is stopped (request {request_id}).")),
             Evidence::NotListed => (false, "Stopped", "The task had stopped already: Stop found nothing to stop and the list does not show it.".to_owned()),
@@ -108,6 +108,20 @@ impl Dossier {
             Evidence::NeverOwned => (false, "NotStopped", "Nothing was stopped: the task belongs to another object.".to_owned()),
             Evidence::Declared { why } => (true, "ReleasedWithoutStop", format!("Released without a confirmed Stop, by annotation: {why}")),
         };
+        // One line whatever the level, since every release is to be found by it.
+        if warning {
+            tracing::warn!(
+                object = %view.key, uid = view.uid, app_id = app, task_id = task, request_id, why,
+                evidence = evidence.kind(), milliseconds = took.as_millis(),
+                "object released"
+            );
+        } else {
+            tracing::info!(
+                object = %view.key, uid = view.uid, app_id = app, task_id = task, request_id, why,
+                evidence = evidence.kind(), milliseconds = took.as_millis(),
+                "object released"
+            );
+        }
         tell(shared, view, warning, reason, text);
     }
 
@@ -147,4 +161,22 @@ pub fn tell(shared: &Shared, view: &View, warning: bool, reason: &'static str, t
         reason,
         text,
     });
+}
+
+/// Our finalizer was removed by somebody else, and with it the only thing that would have stopped the task.
+fn lost(shared: &Shared, view: &View) {
+    let (app, task) = view
+        .ids
+        .as_ref()
+        .map_or(("", ""), |ids| (ids.app.as_str(), ids.task.as_str()));
+    shared.metrics.lost();
+    tracing::warn!(
+        object = %view.key, uid = view.uid, app_id = app, task_id = task,
+        "the object is gone, but its finalizer was not removed by this operator: the task may still run"
+    );
+    let text = format!(
+        "Somebody else removed the finalizer {}: task {task} of application {app} may still run.",
+        crate::api::FINALIZER
+    );
+    tell(shared, view, true, "TaskMayStillRun", text);
 }

@@ -12,7 +12,7 @@ use super::{
     view::{Key, View},
 };
 use crate::{
-    api::{self, CallRecord, ConditionType},
+    api::{self, CallRecord, ConditionType, DeletionPolicy},
     live::{Action, Delivery, Failure, Lane, Taken, Ticket},
     metrics::{ApiWrite, Outcome, WriteResult},
 };
@@ -121,7 +121,11 @@ impl Run<'_> {
     }
 
     /// Things to remember or to warn of that decide nothing.
-    fn notice(&mut self, view: &View) {
+    fn notice(&mut self, view: &Arc<View>) {
+        if view.is_guarded() && view.has_claim() {
+            let has_to_stop = view.policy == DeletionPolicy::Stop;
+            self.dossier.owned = has_to_stop.then(|| view.clone());
+        }
         if !view.is_deleting() {
             return;
         }
@@ -201,9 +205,13 @@ impl Run<'_> {
         if told == Some(verdict.reason.as_str()) {
             return;
         }
-        tracing::info!(object = %self.key, uid = view.uid, reason = %verdict.reason, "{}", verdict.message);
         let is_warning = verdict.reason.condition() == ConditionType::Stalled
             || verdict.reason == api::Reason::StopUnconfirmed;
+        if is_warning {
+            tracing::warn!(object = %self.key, uid = view.uid, reason = %verdict.reason, "{}", verdict.message);
+        } else {
+            tracing::info!(object = %self.key, uid = view.uid, reason = %verdict.reason, "{}", verdict.message);
+        }
         if is_warning || verdict.reason == api::Reason::Armed {
             tell(
                 self.shared,
@@ -222,6 +230,7 @@ impl Run<'_> {
         match &written {
             Ok(_) => {
                 self.dossier.releasing = None;
+                self.dossier.owned = None;
                 self.dossier.released(self.shared, view, evidence);
                 self.dossier.forget(self.shared);
             }

@@ -30,12 +30,12 @@ pub struct Store {
 }
 
 /// What a change means for the queue.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Changed {
     /// Objects to look at again: the one that changed, and those that name the same task.
     pub look: Vec<Key>,
-    /// The object that is gone for good, if one is: where it stood, and its uid.
-    pub gone: Option<(Key, String)>,
+    /// The object that is gone for good, if one is, as it was last.
+    pub gone: Option<Arc<View>>,
 }
 
 impl Store {
@@ -78,7 +78,11 @@ impl Store {
         if let Some(old) = self.entries.get(&key)
             && (old.view.uid != view.uid || address(&old.view) != address(&view))
         {
+            let is_another = old.view.uid != view.uid;
             changed = self.remove(&key);
+            if !is_another {
+                changed.gone = None;
+            }
         }
         let rivalry_moved = self
             .entries
@@ -127,7 +131,7 @@ impl Store {
         }
         Changed {
             look,
-            gone: Some((key.clone(), entry.view.uid.clone())),
+            gone: Some(entry.view),
         }
     }
 

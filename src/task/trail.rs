@@ -346,6 +346,12 @@ impl Trail {
         });
     }
 
+    /// Whether it is a row of `InternalError`s that stands for "not found".
+    #[must_use]
+    pub fn rests_on_internal_errors(&self) -> bool {
+        self.internal.as_ref().is_some_and(Streak::is_enough)
+    }
+
     /// Whether the channel was seen empty at the last reading.
     #[must_use]
     pub fn channel_is_empty(&self) -> bool {

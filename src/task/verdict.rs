@@ -251,15 +251,23 @@ fn still_listed(ids: &Ids, sighting: &Sighting, trail: &Trail, waits: &Waits) ->
     let readings = waits.get(Action::DescribeChannelUsers);
     let channel = match (&sighting.channel, readings, trail.channel_is_empty()) {
         (None, _, _) => "the list does not name its channel".to_owned(),
+        (Some(_), Some(wait), _) if wait.cause == Cause::Answer(Class::AccessDenied) => {
+            "its channel cannot be read: grant live:DescribeChannelUsers to the operator's credentials"
+                .to_owned()
+        }
         (Some(_), Some(wait), _) => format!("its channel cannot be read ({})", fault(wait)),
         (Some(_), None, true) => {
             "nobody is in its channel, which will be proof once that has lasted".to_owned()
         }
         (Some(_), None, false) => "its channel is not empty".to_owned(),
     };
+    let stop = if trail.rests_on_internal_errors() {
+        "StopLiveMPUTask fails inside the service again and again, which may mean that it finds nothing to stop"
+    } else {
+        "StopLiveMPUTask answers that it found nothing to stop"
+    };
     let text = format!(
-        "StopLiveMPUTask answers that it found nothing to stop, but the service still lists task {}, and {channel}. \
-         It may still run: check it in the service's console.",
+        "{stop}, but the service still lists task {}, and {channel}. It may still run: check it in the service's console.",
         ids.task.as_str()
     );
     (
@@ -329,7 +337,9 @@ fn advice(cause: Cause) -> &'static str {
                 "Check spec.appId, and that the credentials are of the account that owns it."
             }
             Class::RequestRejected => "The service does not take this request as it is.",
-            Class::AccessDenied => "Grant this action to the operator's credentials.",
+            Class::AccessDenied => {
+                "Grant this action to the operator's credentials, or settle what the service's words say."
+            }
             Class::ServiceNotEnabled => {
                 "Enable ApsaraVideo Live for the account, or settle what suspended it."
             }

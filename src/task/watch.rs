@@ -11,7 +11,10 @@ use kube::runtime::{
     utils::Backoff,
     watcher::{self, Event, watcher},
 };
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 /// The namespaces to watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,7 @@ pub fn watch(cluster: &Cluster, scope: &Scope, paces: &Paces) -> BoxStream<'stat
         let config = watcher::Config::default().timeout(server_timeout(paces.watch_silence));
         let mut listed = HashSet::new();
         let about = part.clone();
+        let mut resuming = Resuming::default();
         watcher(cluster.watched(part.as_deref()), config)
             // Before the pauses: that a list begins is said before each attempt, and must not pass for a success.
             .filter_map(move |event| {
@@ -53,7 +57,15 @@ pub fn watch(cluster: &Cluster, scope: &Scope, paces: &Paces) -> BoxStream<'stat
             .backoff(Pauses::default())
             .filter_map(move |result| {
                 std::future::ready(match result {
-                    Ok(shown) => Some(shown),
+                    Ok(shown) => {
+                        resuming = Resuming::default();
+                        Some(shown)
+                    }
+                    Err(watcher::Error::WatchStartFailed(_))
+                        if !resuming.fails_for_long(Instant::now()) =>
+                    {
+                        None
+                    }
                     Err(error) => trouble(part.as_ref(), &error)
                         .map(|what| Shown::Trouble(part.clone(), what)),
                 })
@@ -71,6 +83,28 @@ fn server_timeout(silence: Duration) -> u32 {
         silence.as_secs() / 2
     };
     u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
+}
+
+/// Whether resuming a watch fails for long enough to be worth telling. An API server that has just stored the definition, or that starts
+/// again, refuses a watch or two; and one that is resumed says nothing that could take a word back.
+#[derive(Debug, Default)]
+struct Resuming {
+    failing: Option<(Instant, Instant)>,
+}
+
+impl Resuming {
+    /// Failures further apart than this do not belong together.
+    const APART: Duration = Duration::from_secs(20);
+    const LONG: Duration = Duration::from_secs(3);
+
+    fn fails_for_long(&mut self, now: Instant) -> bool {
+        let since = match self.failing {
+            Some((since, last)) if now.saturating_duration_since(last) <= Self::APART => since,
+            Some(_) | None => now,
+        };
+        self.failing = Some((since, now));
+        now.saturating_duration_since(since) >= Self::LONG
+    }
 }
 
 /// The pauses between failed attempts to watch. Short at first: under load the API server cuts off a watch that lags, and resuming it is cheap.
@@ -177,6 +211,17 @@ fn innermost(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_refused_watch_is_no_trouble_and_a_row_of_them_is() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut resuming = Resuming::default();
+        assert!(!resuming.fails_for_long(start));
+        assert!(!resuming.fails_for_long(start + 2 * second));
+        assert!(resuming.fails_for_long(start + 4 * second));
+        assert!(resuming.fails_for_long(start + 20 * second));
+        assert!(!resuming.fails_for_long(start + 60 * second), "another row");
+    }
 
     #[test]
     fn the_server_ends_a_watch_before_its_silence_counts_as_death() {

@@ -186,7 +186,10 @@ fn nobody_is_entitled_before_the_watch_has_shown_the_finalizer() {
 fn when_the_holder_goes_the_others_are_looked_at() {
     let mut store = store([OLD.object(), HELD.object()]);
     let gone = store.remove(&HELD.key());
-    assert_eq!(gone.gone, Some((HELD.key(), "uid-held".to_owned())));
+    assert_eq!(
+        gone.gone.map(|view| view.uid.clone()).as_deref(),
+        Some("uid-held")
+    );
     assert_eq!(gone.look, [OLD.key()]);
     assert_eq!(standing(&store, &OLD), Standing::Entitled);
 }
@@ -235,7 +238,10 @@ fn a_new_object_of_the_same_name_is_another_one() {
         json!({"uid": "uid-reborn", "resourceVersion": "20"}),
     );
     let change = store.watched(view(changed(reborn, "", json!({"status": null}))));
-    assert_eq!(change.gone, Some((HELD.key(), "uid-held".to_owned())));
+    assert_eq!(
+        change.gone.map(|view| view.uid.clone()).as_deref(),
+        Some("uid-held")
+    );
     // What is learnt late of the old one is nothing to the new one.
     store.learned(view(changed(
         HELD.object(),
