@@ -290,3 +290,27 @@ async fn created_and_deleted_while_the_operator_is_down() {
     let claimed = i128::from(claim[0].received.as_microsecond());
     assert!(claimed <= sent, "claimed at {claimed}, Stop at {sent}");
 }
+
+/// The one leak that a person can make is found in the log, in an event and in a metric.
+#[tokio::test]
+async fn a_finalizer_that_somebody_else_removes_is_told() {
+    let scene = quick("byhand").await;
+    armed_with_task(&scene, "byhand").await;
+    set_account(&scene, json!({"denied": [STOP]})).await;
+    scene.delete("byhand").await;
+    scene.until_reason("byhand", "AccessDenied").await;
+    scene
+        .merge("byhand", json!({"metadata": {"finalizers": []}}))
+        .await;
+    scene.until_gone("byhand").await;
+    let (kind, note) = until_event(&scene, "byhand", "TaskMayStillRun").await;
+    assert_eq!(kind, "Warning");
+    assert!(note.contains("task byhand of application"), "{note}");
+    assert_eq!(
+        scene.operator.metric("mixed_stream_lost_total", &[]).await,
+        1.0
+    );
+    let logs = String::from_utf8(scene.operator.logs()).unwrap();
+    assert!(logs.contains("the task may still run"), "{logs}");
+    assert!(running(&scene, "byhand").await);
+}
