@@ -306,10 +306,8 @@ async fn a_finalizer_that_somebody_else_removes_is_told() {
     let (kind, note) = until_event(&scene, "byhand", "TaskMayStillRun").await;
     assert_eq!(kind, "Warning");
     assert!(note.contains("task byhand of application"), "{note}");
-    assert_eq!(
-        scene.operator.metric("mixed_stream_lost_total", &[]).await,
-        1.0
-    );
+    let lost = scene.operator.metric("mixed_stream_lost_total", &[]).await;
+    assert!((0.5..1.5).contains(&lost), "{lost}");
     let logs = String::from_utf8(scene.operator.logs()).unwrap();
     assert!(logs.contains("the task may still run"), "{logs}");
     assert!(running(&scene, "byhand").await);
