@@ -275,6 +275,19 @@ fn a_claim_that_is_being_written_counts_already() {
         Standing::Entitled,
         "its own write goes on"
     );
+    // Not even if it is suspended meanwhile: the write may be stored.
+    let suspended = changed(NEW.object(), "/spec", json!({"suspend": true}));
+    store.watched(view(changed(
+        suspended,
+        "/metadata",
+        json!({"resourceVersion": "11"}),
+    )));
+    assert_eq!(standing(&store, &OLD), contested(Some("new")));
+    store.watched(view(changed(
+        NEW.object(),
+        "/metadata",
+        json!({"resourceVersion": "12"}),
+    )));
     // If it is not recorded in the end, age decides, and the other one is looked at again.
     assert_eq!(store.settle(&NEW.key()), [OLD.key()]);
     assert_eq!(standing(&store, &OLD), Standing::Entitled);
