@@ -7,11 +7,13 @@ use crate::{
     health::Health,
     live::{Account, Client, ClientConfig, Limiter},
     metrics::Metrics,
+    policy::{Policy, PolicyFile, PolicyInForce},
     task::{cluster::Cluster, controller, evidence::Evidence, retry::Paces, shared::Shared},
 };
 use anyhow::{Context, anyhow};
 use std::{
     error::Error as _,
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -23,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The account of the operator's own credentials; its number is not known.
 const OWN_ACCOUNT: &str = "own";
+/// How often the file with the application policy is looked at.
+const POLICY_PACE: Duration = Duration::from_secs(1);
 
 /// Runs the operator until SIGTERM or SIGINT.
 ///
@@ -40,6 +44,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
              ALIBABA_CLOUD_ACCESS_KEY_SECRET"
         );
     }
+    let policy = policy(settings.app_policy).await?;
     let listener = TcpListener::bind(settings.listen).await.with_context(|| {
         format!(
             "--listen: cannot serve on {}; choose another port",
@@ -61,6 +66,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         live,
         limiter: Limiter::new(started, settings.paces.call_deadline),
         account: Account::new(OWN_ACCOUNT),
+        policy,
         paces: settings.paces,
         metrics: metrics.clone(),
         events: Events::start(kubernetes, metrics.clone(), settings.paces.call_deadline),
@@ -102,6 +108,23 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// The application policy, which follows its file until the runtime ends.
+async fn policy(file: Option<PathBuf>) -> anyhow::Result<PolicyInForce> {
+    let Some(path) = file else {
+        tracing::warn!(
+            "no application policy: whoever may create a MixedStreamTask can have any task of the account stopped, which is right for one \
+             tenant only; for several give --app-policy a file with rules"
+        );
+        return Ok(PolicyInForce::new(Policy::everything()));
+    };
+    let file = PolicyFile::open(path)
+        .await
+        .map_err(|error| anyhow!("--app-policy: {error}"))?;
+    let in_force = file.in_force();
+    tokio::spawn(file.follow(POLICY_PACE));
+    Ok(in_force)
 }
 
 /// A client for calls and one for the watch. Both try each call once and never wait for ever.

@@ -2,11 +2,12 @@
 
 use crate::{
     live::{Credentials, Endpoint},
+    names::is_namespace,
     task::{retry::Paces, watch::Scope},
     telemetry::LogFormat,
 };
 use clap::{Args, Parser, Subcommand};
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Provably stops mixed-stream relay tasks of ApsaraVideo Live when their objects are deleted.
 #[derive(Debug, Parser)]
@@ -47,6 +48,13 @@ pub struct RunFlags {
     /// The namespaces to watch, separated by commas; all where empty
     #[arg(long, env = "MSO_NAMESPACES", value_delimiter = ',')]
     namespaces: Vec<String>,
+
+    /// A YAML file that says which namespaces may name which applications and tasks; read again when it changes. All may name all without it
+    ///
+    /// It is written like `rules: [{namespaces: [team-a], appIds: [app-01], taskIdPrefix: a-}]`. A quoted star stands for any namespace or
+    /// application, the prefix may be left out, and one matching rule is enough.
+    #[arg(long, env = "MSO_APP_POLICY", value_name = "FILE")]
+    app_policy: Option<PathBuf>,
 
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, env = "MSO_LISTEN", default_value = "0.0.0.0:8080")]
@@ -108,6 +116,8 @@ pub struct Settings {
     pub credentials: Option<Credentials>,
     /// The namespaces to watch.
     pub scope: Scope,
+    /// The file with the application policy; `None`: every namespace may name everything.
+    pub app_policy: Option<PathBuf>,
     /// Where probes and metrics are served.
     pub listen: SocketAddr,
     /// The form of the logs.
@@ -171,6 +181,7 @@ impl RunFlags {
             } else {
                 Scope::Namespaces(namespaces)
             },
+            app_policy: self.app_policy,
             listen: self.listen,
             log_format: self.log_format.unwrap_or_else(LogFormat::fitting),
             log_filter: self.log_filter,
@@ -186,14 +197,6 @@ fn in_order(low_name: &str, low: Duration, high_name: &str, high: Duration) -> R
         ));
     }
     Ok(())
-}
-
-fn is_namespace(name: &str) -> bool {
-    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    name.len() <= 63
-        && name.chars().all(|c| is_word(c) || c == '-')
-        && name.starts_with(is_word)
-        && name.ends_with(is_word)
 }
 
 /// Parses a duration of at least so many milliseconds.
@@ -281,6 +284,16 @@ mod tests {
         assert_eq!(settings.paces, Paces::default());
         assert_eq!(settings.scope, Scope::All);
         assert!(settings.credentials.is_none());
+        assert!(settings.app_policy.is_none());
+    }
+
+    #[test]
+    fn the_application_policy_is_a_file() {
+        let settings = settings(&["--app-policy", "/etc/policy.yaml"], &[]).unwrap();
+        assert_eq!(
+            settings.app_policy.as_deref(),
+            Some(std::path::Path::new("/etc/policy.yaml"))
+        );
     }
 
     #[test]

@@ -8,5 +8,7 @@ pub mod events;
 pub mod health;
 pub mod live;
 pub mod metrics;
+pub mod names;
+pub mod policy;
 pub mod task;
 pub mod telemetry;

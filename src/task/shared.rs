@@ -10,6 +10,7 @@ use crate::{
     events::Events,
     live::{Account, Client, Limiter},
     metrics::Metrics,
+    policy::PolicyInForce,
 };
 use jiff::Timestamp;
 use std::{
@@ -30,6 +31,8 @@ pub struct Shared {
     pub limiter: Limiter<Key>,
     /// The account of the operator's own credentials.
     pub account: Account,
+    /// Who may name what with the operator's own credentials.
+    pub policy: PolicyInForce,
     /// The paces in force.
     pub paces: Paces,
     /// What is counted.

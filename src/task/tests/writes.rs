@@ -5,6 +5,7 @@ use crate::{
     events::Events,
     live::{Account, Client as Live, ClientConfig, Credentials, Endpoint, Limiter},
     metrics::{Metrics, Outcome},
+    policy::{Policy, PolicyInForce},
     task::{
         cluster::{Cluster, WriteError},
         dossier::Dossier,
@@ -185,6 +186,7 @@ impl Played {
             live,
             limiter: Limiter::new(long_ago, DEADLINE),
             account: Account::new("own"),
+            policy: PolicyInForce::new(Policy::everything()),
             paces: Paces::default(),
             events: Events::start(server.client(), metrics.clone(), DEADLINE),
             metrics,
