@@ -67,6 +67,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         limiter: Limiter::new(started, settings.paces.call_deadline),
         account: Account::new(OWN_ACCOUNT),
         policy,
+        task_id_prefix: settings.task_id_prefix,
         paces: settings.paces,
         metrics: metrics.clone(),
         events: Events::start(kubernetes, metrics.clone(), settings.paces.call_deadline),

@@ -2,7 +2,7 @@
 
 use crate::{
     live::{Credentials, Endpoint},
-    names::is_namespace,
+    names::{is_id, is_namespace},
     task::{retry::Paces, watch::Scope},
     telemetry::LogFormat,
 };
@@ -56,6 +56,10 @@ pub struct RunFlags {
     #[arg(long, env = "MSO_APP_POLICY", value_name = "FILE")]
     app_policy: Option<PathBuf>,
 
+    /// What the id of a task begins with where its object names none: `<prefix>-<uid>`; 1 to 18 letters, digits, underscores and hyphens
+    #[arg(long, env = "MSO_TASK_ID_PREFIX", default_value = "mso", value_parser = task_id_prefix)]
+    task_id_prefix: String,
+
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, env = "MSO_LISTEN", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
@@ -102,6 +106,18 @@ pub struct RunFlags {
     #[arg(long, env = "MSO_IDLE_MARGIN", default_value = "30s", value_parser = at_least::<1000>)]
     idle_margin: Duration,
 
+    /// How long a Start or Stop whose outcome is unknown may still be on its way, so that nothing counts against it yet; at least 1s
+    #[arg(long, env = "MSO_SETTLE_TIME", default_value = "60s", value_parser = at_least::<1000>)]
+    settle_time: Duration,
+
+    /// Between two readings of an application's list of tasks; at least 1s
+    #[arg(long, env = "MSO_SWEEP_PERIOD", default_value = "30s", value_parser = at_least::<1000>)]
+    sweep_period: Duration,
+
+    /// Between two readings of a Secret that is in use; at least 1s
+    #[arg(long, env = "MSO_SECRET_REFRESH", default_value = "1m", value_parser = at_least::<1000>)]
+    secret_refresh: Duration,
+
     /// A watch of the API server that is silent for longer is dead and begun anew; at least 1s
     #[arg(long, env = "MSO_WATCH_SILENCE", default_value = "75s", value_parser = at_least::<1000>)]
     watch_silence: Duration,
@@ -118,6 +134,8 @@ pub struct Settings {
     pub scope: Scope,
     /// The file with the application policy; `None`: every namespace may name everything.
     pub app_policy: Option<PathBuf>,
+    /// What the ids of tasks begin with whose objects name none.
+    pub task_id_prefix: String,
     /// Where probes and metrics are served.
     pub listen: SocketAddr,
     /// The form of the logs.
@@ -145,6 +163,9 @@ impl RunFlags {
             slow_backoff_max: self.slow_backoff_max,
             channel_poll: self.channel_poll,
             idle_margin: self.idle_margin,
+            settle_time: self.settle_time,
+            sweep_period: self.sweep_period,
+            secret_refresh: self.secret_refresh,
             watch_silence: self.watch_silence,
         };
         in_order(
@@ -182,6 +203,7 @@ impl RunFlags {
                 Scope::Namespaces(namespaces)
             },
             app_policy: self.app_policy,
+            task_id_prefix: self.task_id_prefix,
             listen: self.listen,
             log_format: self.log_format.unwrap_or_else(LogFormat::fitting),
             log_filter: self.log_filter,
@@ -197,6 +219,15 @@ fn in_order(low_name: &str, low: Duration, high_name: &str, high: Duration) -> R
         ));
     }
     Ok(())
+}
+
+/// A hyphen and a uid follow, and a task id is at most 55 characters long (vendor page: `StopLiveMPUTask`).
+fn task_id_prefix(text: &str) -> Result<String, String> {
+    if is_id(text, 18) {
+        Ok(text.to_owned())
+    } else {
+        Err("give 1 to 18 letters, digits, underscores and hyphens".to_owned())
+    }
 }
 
 /// Parses a duration of at least so many milliseconds.
@@ -285,6 +316,47 @@ mod tests {
         assert_eq!(settings.scope, Scope::All);
         assert!(settings.credentials.is_none());
         assert!(settings.app_policy.is_none());
+        assert_eq!(settings.task_id_prefix, "mso");
+    }
+
+    #[test]
+    fn every_flag_for_a_pace_sets_its_own() {
+        let flags = [
+            "--call-deadline=11s",
+            "--backoff-min=12s",
+            "--backoff-max=13s",
+            "--slow-backoff-min=14s",
+            "--slow-backoff-max=15s",
+            "--channel-poll=16s",
+            "--idle-margin=17s",
+            "--settle-time=18s",
+            "--sweep-period=19s",
+            "--secret-refresh=20s",
+            "--watch-silence=21s",
+        ];
+        let paces = Paces {
+            call_deadline: Duration::from_secs(11),
+            backoff_min: Duration::from_secs(12),
+            backoff_max: Duration::from_secs(13),
+            slow_backoff_min: Duration::from_secs(14),
+            slow_backoff_max: Duration::from_secs(15),
+            channel_poll: Duration::from_secs(16),
+            idle_margin: Duration::from_secs(17),
+            settle_time: Duration::from_secs(18),
+            sweep_period: Duration::from_secs(19),
+            secret_refresh: Duration::from_secs(20),
+            watch_silence: Duration::from_secs(21),
+        };
+        assert_eq!(settings(&flags, &[]).unwrap().paces, paces);
+    }
+
+    #[test]
+    fn with_the_longest_prefix_a_uid_still_makes_a_task_id() {
+        let longest = "eighteen_chars-018";
+        let settings = settings(&["--task-id-prefix", longest], &[]).unwrap();
+        assert_eq!(settings.task_id_prefix, longest);
+        let uid = uuid::Uuid::nil();
+        assert_eq!(format!("{longest}-{uid}").len(), 55);
     }
 
     #[test]
@@ -303,6 +375,12 @@ mod tests {
             (&["--call-deadline", "99ms"], "100ms"),
             (&["--channel-poll", "499ms"], "500ms"),
             (&["--idle-margin", "999ms"], "1s"),
+            (&["--settle-time", "999ms"], "1s"),
+            (&["--sweep-period", "999ms"], "1s"),
+            (&["--secret-refresh", "999ms"], "1s"),
+            (&["--task-id-prefix", "a b"], "1 to 18 letters"),
+            (&["--task-id-prefix", "nineteen-characters"], "1 to 18"),
+            (&["--task-id-prefix", ""], "--task-id-prefix"),
             (&["--backoff-min", "10"], "500ms, 10s, 2m"),
             (&["--backoff-min=-1s"], "--backoff-min"),
             (&["--backoff-min", "2m"], "--backoff-max"),

@@ -30,6 +30,12 @@ pub struct Paces {
     pub channel_poll: Duration,
     /// How much longer a channel must have been empty than the service needs to stop a task by itself.
     pub idle_margin: Duration,
+    /// How long a Start or a Stop whose outcome is unknown may still be on its way.
+    pub settle_time: Duration,
+    /// Between two readings of an application's list of tasks.
+    pub sweep_period: Duration,
+    /// Between two readings of a Secret that is in use.
+    pub secret_refresh: Duration,
     /// A watch that is silent for longer is dead.
     pub watch_silence: Duration,
 }
@@ -44,6 +50,9 @@ impl Default for Paces {
             slow_backoff_max: Duration::from_mins(5),
             channel_poll: Duration::from_secs(10),
             idle_margin: Duration::from_secs(30),
+            settle_time: Duration::from_mins(1),
+            sweep_period: Duration::from_secs(30),
+            secret_refresh: Duration::from_mins(1),
             watch_silence: Duration::from_secs(75),
         }
     }

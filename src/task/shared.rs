@@ -33,6 +33,8 @@ pub struct Shared {
     pub account: Account,
     /// Who may name what with the operator's own credentials.
     pub policy: PolicyInForce,
+    /// What the ids of tasks begin with whose objects name none.
+    pub task_id_prefix: String,
     /// The paces in force.
     pub paces: Paces,
     /// What is counted.

@@ -187,6 +187,7 @@ impl Played {
             limiter: Limiter::new(long_ago, DEADLINE),
             account: Account::new("own"),
             policy: PolicyInForce::new(Policy::everything()),
+            task_id_prefix: "mso".to_owned(),
             paces: Paces::default(),
             events: Events::start(server.client(), metrics.clone(), DEADLINE),
             metrics,
