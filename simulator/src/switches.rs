@@ -3,66 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
-use crate::reply::Refusal;
 
-/// What Stop answers for an unknown or stopped task (dossier 11, question 1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum StopGone {
-    /// HTTP 200.
-    Ok,
-    /// `InvalidParam`, "The task does not exist."
-    TaskDoesNotExist,
-    /// `InvalidParam`, "no such task."
-    NoSuchTask,
-    /// `InvalidParam`, "The channel does not exist."
-    ChannelDoesNotExist,
-    /// `InvalidParam`, "parameter verification failed."
-    VerificationFailed,
-    /// HTTP 500.
-    InternalError,
-    /// `NotFound.Task` with 400.
-    NotFoundTask400,
-    /// `NotFound.Task` with 404.
-    NotFoundTask404,
-    /// `InvalidTask.NotFound` with 400.
-    InvalidTaskNotFound400,
-    /// `InvalidTask.NotFound` with 404.
-    InvalidTaskNotFound404,
-}
+mod unknown;
 
-impl StopGone {
-    /// The refusal, or none for 200.
-    pub fn refusal(self) -> Option<Refusal> {
-        let not_found = |status, code| Some(Refusal::new(status, code, "no such task"));
-        match self {
-            Self::Ok => None,
-            Self::TaskDoesNotExist => Some(Refusal::invalid_param("The task does not exist")),
-            Self::NoSuchTask => Some(Refusal::invalid_param("no such task")),
-            Self::ChannelDoesNotExist => Some(Refusal::invalid_param("The channel does not exist")),
-            Self::VerificationFailed => {
-                Some(Refusal::invalid_param("parameter verification failed"))
-            }
-            Self::InternalError => Some(Refusal::internal()),
-            Self::NotFoundTask400 => not_found(400, "NotFound.Task"),
-            Self::NotFoundTask404 => not_found(404, "NotFound.Task"),
-            Self::InvalidTaskNotFound400 => not_found(400, "InvalidTask.NotFound"),
-            Self::InvalidTaskNotFound404 => not_found(404, "InvalidTask.NotFound"),
-        }
-    }
-}
-
-/// What the list answers for an id that it does not know (dossier 11, question 5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ListGone {
-    /// An empty list.
-    Empty,
-    /// `InvalidParam`.
-    InvalidParam,
-    /// HTTP 500.
-    InternalError,
-}
+pub use unknown::{
+    ChannelAbsent, ListGone, StartExists, StartNotCleared, StopGone, TaskQuotaExceeded, UpdateGone,
+};
 
 /// How a call over quota is answered (dossier 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +36,26 @@ pub enum CountAt {
     Reply,
     /// At a random moment in between.
     Random,
+}
+
+/// How many tasks of an application may run at a time (dossier 8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TaskQuota {
+    /// Of the single kind.
+    pub single: usize,
+    /// Of the mixed kind.
+    pub mixed: usize,
+}
+
+impl Default for TaskQuota {
+    /// What an application has as long as nobody asks for more.
+    fn default() -> Self {
+        Self {
+            single: 200,
+            mixed: 40,
+        }
+    }
 }
 
 macro_rules! switches {
@@ -133,6 +99,18 @@ fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
 switches! {
     /// What Stop answers for an unknown or stopped task.
     stop_gone: StopGone = StopGone::TaskDoesNotExist,
+    /// What Start answers for a running task's id.
+    start_exists: StartExists = StartExists::TaskAlreadyExists,
+    /// What Start answers for a stopped task's id that is not cleared yet.
+    start_not_cleared: StartNotCleared = StartNotCleared::NotClearedYet,
+    /// What Start answers where nobody is in the channel.
+    channel_absent: ChannelAbsent = ChannelAbsent::ChannelDoesNotExist,
+    /// What Update answers for an unknown or stopped task.
+    update_gone: UpdateGone = UpdateGone::TaskDoesNotExist,
+    /// How many tasks of an application may run at a time; null: any number.
+    task_quota: Option<TaskQuota> = None,
+    /// What Start answers beyond that.
+    task_quota_exceeded: TaskQuotaExceeded = TaskQuotaExceeded::QuotaExceeded,
     /// What the list answers for an id that it does not know.
     list_gone: ListGone = ListGone::Empty,
     /// Stopped tasks stay listed.
@@ -181,22 +159,16 @@ mod tests {
     }
 
     #[test]
-    fn every_word_of_the_page_is_one() {
-        let words = [
-            "ok",
-            "taskDoesNotExist",
-            "noSuchTask",
-            "channelDoesNotExist",
-            "verificationFailed",
-            "internalError",
-            "notFoundTask400",
-            "notFoundTask404",
-            "invalidTaskNotFound400",
-            "invalidTaskNotFound404",
-        ];
-        for word in words {
-            let parsed: StopGone = serde_json::from_value(serde_json::json!(word)).unwrap();
-            assert_eq!(parsed.refusal().is_none(), word == "ok", "{word}");
-        }
+    fn a_task_quota_is_the_documented_one_unless_said_otherwise() {
+        let quota = |json: &str| {
+            let mut switches = Switches::default();
+            switches.apply(serde_json::from_str(json).unwrap());
+            switches.task_quota.map(|quota| (quota.single, quota.mixed))
+        };
+        assert_eq!(quota("{}"), None);
+        assert_eq!(quota(r#"{"taskQuota": {}}"#), Some((200, 40)));
+        assert_eq!(quota(r#"{"taskQuota": {"mixed": 2}}"#), Some((200, 2)));
+        assert_eq!(quota(r#"{"taskQuota": null}"#), None);
+        assert!(serde_json::from_str::<SwitchesPatch>(r#"{"taskQuota": {"x": 1}}"#).is_err());
     }
 }

@@ -3,6 +3,7 @@
 mod fields;
 mod list;
 mod nested;
+mod rooms;
 mod start;
 mod stop;
 mod update;
@@ -35,16 +36,20 @@ pub enum Action {
     /// Tells who is in a channel.
     #[serde(rename = "DescribeChannelUsers")]
     Users,
+    /// Lists the channels that exist.
+    #[serde(rename = "ListRTCLiveRooms")]
+    Rooms,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Start,
         Self::Update,
         Self::Stop,
         Self::List,
         Self::Users,
+        Self::Rooms,
     ];
 
     /// The wire name.
@@ -55,6 +60,7 @@ impl Action {
             Self::Stop => "StopLiveMPUTask",
             Self::List => "ListRtcMPUTaskDetail",
             Self::Users => "DescribeChannelUsers",
+            Self::Rooms => "ListRTCLiveRooms",
         }
     }
 
@@ -63,11 +69,11 @@ impl Action {
         Self::ALL.into_iter().find(|action| action.name() == name)
     }
 
-    /// Calls per second and account that the service allows (dossier 2).
+    /// Calls per second and account that the service allows (dossier 2). For the rooms none is published: that of the other list.
     pub fn default_quota(self) -> u32 {
         match self {
             Self::Start | Self::Update | Self::Stop => 500,
-            Self::List => 50,
+            Self::List | Self::Rooms => 50,
             Self::Users => 100,
         }
     }
@@ -97,16 +103,29 @@ pub fn perform(
     owns: impl Fn(&str) -> bool,
     scene: &mut Scene<'_>,
 ) -> Answer {
-    let app = fields::app(params)?;
     let perform = match action {
         Action::Start => start::perform,
         Action::Update => update::perform,
         Action::Stop => stop::perform,
         Action::List => list::perform,
         Action::Users => users::perform,
+        Action::Rooms => rooms::perform,
     };
+    // The rooms are not of the relay family, and have other codes.
+    let own_codes = action == Action::Rooms;
+    let app = fields::app(params).map_err(|refusal| {
+        if own_codes {
+            rooms::input_invalid(refusal)
+        } else {
+            refusal
+        }
+    })?;
     if !owns(app) {
-        return Err(Refusal::invalid_app(app));
+        return Err(if own_codes {
+            rooms::no_such_app(app)
+        } else {
+            Refusal::invalid_app(app)
+        });
     }
     perform(app, params, scene)
 }

@@ -32,21 +32,21 @@ pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Answer {
     detail["Region"] = json!(region.unwrap_or("CN-Shanghai"));
     order.detail = Arc::new(detail);
 
+    let switches = scene.switches;
     let started = scene.world.start(
         scene.now,
-        scene.switches,
+        switches,
         TaskKey::new(app, task),
         order,
         By::Api,
         scene.call,
     );
     started.map(|()| Map::new()).map_err(|error| match error {
-        StartError::NoChannel => Refusal::invalid_param("The channel does not exist"),
-        StartError::Exists => Refusal::invalid_param("The task already exists"),
-        StartError::NotCleared => {
-            Refusal::invalid_param("The task already exists, it is not cleared yet")
-        }
+        StartError::NoChannel => switches.channel_absent.refusal(),
+        StartError::Exists => switches.start_exists.refusal(),
+        StartError::NotCleared => switches.start_not_cleared.refusal(switches.start_exists),
         StartError::Output(error) => output_refusal(error),
+        StartError::TooMany => switches.task_quota_exceeded.refusal(),
     })
 }
 

@@ -21,11 +21,15 @@ pub fn perform(app: &str, params: &Params, scene: &mut Scene<'_>) -> Answer {
         .update(scene.now, scene.switches, &key, scene.call, |old| {
             keep_fixed(new, old)
         });
-    updated.map(|()| Map::new()).map_err(|error| match error {
-        UpdateError::NotRunning => Refusal::invalid_param("The task does not exist"),
-        UpdateError::OtherChannel => Refusal::invalid_param("ChannelId is not that of the task"),
-        UpdateError::Output(error) => output_refusal(error),
-    })
+    let refusal = match updated {
+        Ok(()) => None,
+        Err(UpdateError::NotRunning) => scene.switches.update_gone.refusal(),
+        Err(UpdateError::OtherChannel) => {
+            Some(Refusal::invalid_param("ChannelId is not that of the task"))
+        }
+        Err(UpdateError::Output(error)) => Some(output_refusal(error)),
+    };
+    refusal.map_or_else(|| Ok(Map::new()), Err)
 }
 
 /// What is fixed at Start: region, idle time and the payload type of SEI.

@@ -149,6 +149,7 @@ pub async fn start(
             StartError::Output(OutputError::InUse) => "an output is used by another task",
             StartError::NoChannel
             | StartError::NotCleared
+            | StartError::TooMany
             | StartError::Output(OutputError::CoolingDown) => "the task cannot be started",
         };
         Refused(StatusCode::CONFLICT, why.to_owned())

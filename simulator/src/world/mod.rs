@@ -39,6 +39,8 @@ pub enum StartError {
     NotCleared,
     /// An output is not free.
     Output(OutputError),
+    /// As many tasks of the application run as may.
+    TooMany,
 }
 
 /// Why an Update is refused.
@@ -59,7 +61,8 @@ pub struct NotRunning;
 /// The state of everything but accounts.
 #[derive(Debug, Default)]
 pub struct World {
-    channels: HashMap<(String, String), Channel>,
+    /// In an order that does not change, for the list of rooms.
+    channels: BTreeMap<(String, String), Channel>,
     tasks: HashMap<TaskKey, Task>,
     outputs: Outputs,
     listing: Listing,
@@ -77,7 +80,27 @@ impl World {
             .filter(|task| task.state == State::Running && task.incarnation == incarnation)
     }
 
-    /// Starts a task. The admin alone needs nobody in the channel, and waits for no cool-down.
+    /// Whether one more task of that mode may run. Those that client SDKs started count too (dossier 8).
+    fn has_room(&self, switches: &Switches, app: &str, mix_mode: &str) -> bool {
+        let Some(quota) = switches.task_quota else {
+            return true;
+        };
+        let limit = if mix_mode == "0" {
+            quota.single
+        } else {
+            quota.mixed
+        };
+        let counts = |key: &TaskKey, task: &Task| {
+            key.app == app && task.state == State::Running && task.order.mix_mode == mix_mode
+        };
+        self.tasks
+            .iter()
+            .filter(|(key, task)| counts(key, task))
+            .count()
+            < limit
+    }
+
+    /// Starts a task. The admin alone needs nobody in the channel, waits for no cool-down and has no quota.
     pub fn start(
         &mut self,
         now: Moment,
@@ -106,6 +129,9 @@ impl World {
         match self.outputs.check(&key, &order.urls, now.simulated) {
             Err(OutputError::CoolingDown) if by == By::Admin => {}
             checked => checked.map_err(StartError::Output)?,
+        }
+        if by != By::Admin && !self.has_room(switches, &key.app, &order.mix_mode) {
+            return Err(StartError::TooMany);
         }
 
         self.outputs.take(&key, &order.urls);

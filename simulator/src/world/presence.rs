@@ -105,4 +105,15 @@ impl World {
             },
         }
     }
+
+    /// The channels of an application that exist, by id.
+    pub fn rooms(&self, now: Moment, switches: &Switches, app: &str) -> Vec<&str> {
+        let lag = Millis::from(switches.channel_lag_millis);
+        self.channels
+            .range((app.to_owned(), String::new())..)
+            .take_while(|((of, _), _)| of == app)
+            .filter(|(_, channel)| channel.exists(now.simulated, lag))
+            .map(|((_, id), _)| id.as_str())
+            .collect()
+    }
 }

@@ -1,27 +1,8 @@
-//! The five actions over the wire: parameters, effects, switches, permissions.
+//! The actions over the wire: parameters, effects, switches, permissions.
 
 use serde_json::{Value, json};
 
-use crate::harness::{Call, Sim};
-
-const MIXED: &str = r#"{"EncodeParams":{"AudioOnly":"true","AudioBitrate":"128","AudioSampleRate":"48000","AudioChannels":"2"}}"#;
-const URL: &str = "rtmp://push.example.com/live/a?auth_key=1";
-
-fn start(task: &str, url: &str) -> Call {
-    let own = [
-        ("AppId", "app"),
-        ("ChannelId", "c"),
-        ("TaskId", task),
-        ("MixMode", "1"),
-        ("TranscodeParams", MIXED),
-        ("StreamURL", url),
-    ];
-    Call::new("StartLiveMPUTask", &own)
-}
-
-fn update(task: &str, url: &str) -> Call {
-    start(task, url).with("Action", "UpdateLiveMPUTask")
-}
+use crate::harness::{Call, Sim, URL, start, update};
 
 #[test]
 fn parameters_have_limits() {

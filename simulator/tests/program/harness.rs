@@ -182,6 +182,29 @@ impl Call {
     }
 }
 
+/// The least that a mixed task needs.
+const MIXED: &str = r#"{"EncodeParams":{"AudioOnly":"true","AudioBitrate":"128","AudioSampleRate":"48000","AudioChannels":"2"}}"#;
+/// An output.
+pub const URL: &str = "rtmp://push.example.com/live/a?auth_key=1";
+
+/// A Start of a mixed task in the channel `c`.
+pub fn start(task: &str, url: &str) -> Call {
+    let own = [
+        ("AppId", "app"),
+        ("ChannelId", "c"),
+        ("TaskId", task),
+        ("MixMode", "1"),
+        ("TranscodeParams", MIXED),
+        ("StreamURL", url),
+    ];
+    Call::new("StartLiveMPUTask", &own)
+}
+
+/// The Update of the same.
+pub fn update(task: &str, url: &str) -> Call {
+    start(task, url).with("Action", "UpdateLiveMPUTask")
+}
+
 /// Sends bytes and reads until the other side is done.
 pub fn exchange(address: &str, request: &str, patience: Duration) -> Outcome {
     let mut stream = TcpStream::connect(address).unwrap();

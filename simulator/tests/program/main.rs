@@ -14,3 +14,4 @@ mod harness;
 mod page;
 mod process;
 mod quotas;
+mod relays;
