@@ -9,6 +9,7 @@
 
 mod actions;
 mod faults;
+mod faults_of_start;
 mod gateway;
 mod harness;
 mod page;
