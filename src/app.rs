@@ -20,6 +20,7 @@ use std::{
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::Notify,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -62,12 +63,19 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let health = Arc::new(Health::new(started, settings.paces.call_deadline));
     let shared = Arc::new(Shared {
         store: Mutex::default(),
-        cluster: Cluster::new(kubernetes.clone(), watching, settings.paces.call_deadline),
+        observatory: Mutex::default(),
+        read_turn: Notify::new(),
+        wake: Notify::new(),
+        cluster: Cluster::new(
+            kubernetes.clone(),
+            watching,
+            settings.paces.call_deadline,
+            settings.task_id_prefix,
+        ),
         live,
         limiter: Limiter::new(started, settings.paces.call_deadline),
         account: Account::new(OWN_ACCOUNT),
         policy,
-        task_id_prefix: settings.task_id_prefix,
         paces: settings.paces,
         metrics: metrics.clone(),
         events: Events::start(kubernetes, metrics.clone(), settings.paces.call_deadline),

@@ -78,18 +78,40 @@ impl ConditionType {
 pub enum Reason {
     /// Ready: the task will be stopped when the object is deleted.
     Armed,
+    /// Ready: the relay runs with the parameters that the spec asks for.
+    Running,
+    /// Ready: the relay is stopped, as the spec asks.
+    Stopped,
+    /// Ready: the relay was stopped by the service, by somebody or by its longest duration, and stays so.
+    Completed,
     /// Ready: hands off is what the spec asks for.
     Suspended,
+    /// Reconciling: the Start is being sent, or waits for its turn.
+    Starting,
+    /// Reconciling: the Update is being sent, or waits for its turn.
+    Updating,
     /// Reconciling: the Stop is being sent, or waits for its turn.
     Stopping,
+    /// Reconciling: nobody is in the channel yet.
+    WaitingForChannel,
+    /// Reconciling: a Secret or its key is not there.
+    WaitingForSecret,
+    /// Reconciling: a task that ended is not cleared yet, or one of its outputs still rests.
+    CoolingDown,
     /// Reconciling: the service asks for fewer calls.
     Throttled,
     /// Reconciling: the service fails or does not answer.
     ServiceUnavailable,
     /// Reconciling: Stop was answered, but nothing proves that the task is stopped.
     StopUnconfirmed,
-    /// Stalled: another object holds the task id.
+    /// Reconciling: nobody knows yet whether a Start or an Update was carried out.
+    OutcomeUnknown,
+    /// Stalled: somebody else has the task id.
     TaskIdInUse,
+    /// Stalled: another object holds an output.
+    OutputInUse,
+    /// Stalled: the operator's policy does not allow the application or the task to this namespace.
+    AppNotAllowed,
     /// Stalled: the stored object cannot be read.
     InvalidSpec,
     /// Stalled: the service does not know the application, or it belongs to another account.
@@ -104,18 +126,31 @@ pub enum Reason {
     CredentialsMissing,
     /// Stalled: the service does not accept the credentials.
     CredentialsRejected,
+    /// Stalled: the account has as many tasks as it may have.
+    QuotaExceeded,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 26] = [
         Self::Armed,
+        Self::Running,
+        Self::Stopped,
+        Self::Completed,
         Self::Suspended,
+        Self::Starting,
+        Self::Updating,
         Self::Stopping,
+        Self::WaitingForChannel,
+        Self::WaitingForSecret,
+        Self::CoolingDown,
         Self::Throttled,
         Self::ServiceUnavailable,
         Self::StopUnconfirmed,
+        Self::OutcomeUnknown,
         Self::TaskIdInUse,
+        Self::OutputInUse,
+        Self::AppNotAllowed,
         Self::InvalidSpec,
         Self::AppIdRejected,
         Self::RequestRejected,
@@ -123,24 +158,37 @@ impl Reason {
         Self::ServiceNotEnabled,
         Self::CredentialsMissing,
         Self::CredentialsRejected,
+        Self::QuotaExceeded,
     ];
 
     /// The condition that this reason stands under.
     #[must_use]
     pub fn condition(self) -> ConditionType {
         match self {
-            Self::Armed | Self::Suspended => ConditionType::Ready,
-            Self::Stopping | Self::Throttled | Self::ServiceUnavailable | Self::StopUnconfirmed => {
-                ConditionType::Reconciling
+            Self::Armed | Self::Running | Self::Stopped | Self::Completed | Self::Suspended => {
+                ConditionType::Ready
             }
+            Self::Starting
+            | Self::Updating
+            | Self::Stopping
+            | Self::WaitingForChannel
+            | Self::WaitingForSecret
+            | Self::CoolingDown
+            | Self::Throttled
+            | Self::ServiceUnavailable
+            | Self::StopUnconfirmed
+            | Self::OutcomeUnknown => ConditionType::Reconciling,
             Self::TaskIdInUse
+            | Self::OutputInUse
+            | Self::AppNotAllowed
             | Self::InvalidSpec
             | Self::AppIdRejected
             | Self::RequestRejected
             | Self::AccessDenied
             | Self::ServiceNotEnabled
             | Self::CredentialsMissing
-            | Self::CredentialsRejected => ConditionType::Stalled,
+            | Self::CredentialsRejected
+            | Self::QuotaExceeded => ConditionType::Stalled,
         }
     }
 
@@ -161,6 +209,18 @@ impl Reason {
             Self::AccessDenied => "AccessDenied",
             Self::ServiceNotEnabled => "ServiceNotEnabled",
             Self::CredentialsMissing => "CredentialsMissing",
+            Self::Running => "Running",
+            Self::Stopped => "Stopped",
+            Self::Completed => "Completed",
+            Self::Starting => "Starting",
+            Self::Updating => "Updating",
+            Self::WaitingForChannel => "WaitingForChannel",
+            Self::WaitingForSecret => "WaitingForSecret",
+            Self::CoolingDown => "CoolingDown",
+            Self::OutcomeUnknown => "OutcomeUnknown",
+            Self::OutputInUse => "OutputInUse",
+            Self::AppNotAllowed => "AppNotAllowed",
+            Self::QuotaExceeded => "QuotaExceeded",
             Self::CredentialsRejected => "CredentialsRejected",
         }
     }

@@ -3,12 +3,14 @@
 //! The doc comments on the fields are the user's reference: they land in the CRD and so in `kubectl explain`.
 
 mod condition;
+pub mod relay;
 mod spec;
 mod status;
 
 pub use condition::{ConditionType, Phase, Reason};
-pub use spec::{DeletionPolicy, MixedStreamTask, MixedStreamTaskSpec};
-pub use status::{CallRecord, Claim, Mark, MixedStreamTaskStatus};
+pub use relay::{Relay, SecretKeyRef};
+pub use spec::{DeletionPolicy, DesiredState, MixedStreamTask, MixedStreamTaskSpec, RestartPolicy};
+pub use status::{CallRecord, Claim, Mark, MixedStreamTaskStatus, StopReason};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -17,6 +19,8 @@ use kube::CustomResourceExt;
 pub const FINALIZER: &str = "mixedstream.io/stop-task";
 /// Annotation that asks for a reconcile now; a new value buys one attempt.
 pub const RECONCILE_REQUESTED_AT: &str = "mixedstream.io/reconcile-requested-at";
+/// Annotation that names a running task, started by something else, that the object is to take over.
+pub const ADOPT_RUNNING_TASK: &str = "mixedstream.io/adopt-running-task";
 /// Annotation by which a person releases an object without a confirmed Stop; its value says why.
 pub const RELEASE_WITHOUT_STOP: &str = "mixedstream.io/release-without-stop";
 

@@ -1,6 +1,6 @@
 //! What people write.
 
-use super::MixedStreamTaskStatus;
+use super::{MixedStreamTaskStatus, Relay};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,14 @@ use serde::{Deserialize, Serialize};
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.relay) || has(self.taskId)").message("taskId is needed where there is no relay: name the task that this object stops").field_path(".taskId").reason(Reason::FieldValueRequired),
+    validation = Rule::new("has(self.relay) == has(oldSelf.relay)").message("relay can be neither added nor taken away: delete this object and create another one").field_path(".relay").reason(Reason::FieldValueForbidden),
+    validation = Rule::new("has(self.taskId) == has(oldSelf.taskId)").message("taskId can be neither added nor taken away: delete this object and create another one").field_path(".taskId").reason(Reason::FieldValueForbidden),
+    validation = Rule::new("has(self.relay) || !has(self.desiredState)").message("desiredState needs a relay: without one the operator only stops the task when this object is deleted").field_path(".desiredState").reason(Reason::FieldValueForbidden),
+    validation = Rule::new("has(self.relay) || !has(self.restartPolicy)").message("restartPolicy needs a relay: without one the operator starts nothing").field_path(".restartPolicy").reason(Reason::FieldValueForbidden),
+    validation = Rule::new("has(self.relay) || !has(self.maxDurationSeconds)").message("maxDurationSeconds needs a relay: without one the operator does not know when the task was started").field_path(".maxDurationSeconds").reason(Reason::FieldValueForbidden)
+)]
 pub struct MixedStreamTaskSpec {
     /// The Live application that the task belongs to: 1 to 64 letters, digits, underscores and hyphens.
     /// It cannot be changed: the task is addressed by it.
@@ -33,10 +41,39 @@ pub struct MixedStreamTaskSpec {
     pub app_id: String,
 
     /// The id of the task within its application, as given to StartLiveMPUTask: 1 to 55 letters, digits, underscores and hyphens.
-    /// It cannot be changed: the task is addressed by it.
-    #[schemars(length(min = 1, max = 55), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    /// Needed without a relay; with one, the operator makes an id of its own where it is absent. It can be neither changed nor added nor taken
+    /// away: the task is addressed by it.
+    #[schemars(
+        with = "String",
+        length(min = 1, max = 55),
+        regex(pattern = r"^[A-Za-z0-9_-]+$")
+    )]
     #[x_kube(validation = Rule::new("self == oldSelf").message("taskId cannot be changed: delete this object and create another one").reason(Reason::FieldValueForbidden))]
-    pub task_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<String>,
+
+    /// What is relayed, how and where to. With it the operator starts, updates and stops the task; without it something else started the task,
+    /// and this object only stops it when it goes. It can be neither added nor taken away.
+    #[schemars(with = "Relay")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Relay>,
+
+    /// Whether the relay should run: Running (the meaning when absent) or Stopped, a break without deleting the object. Needs a relay.
+    #[schemars(with = "DesiredState")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired_state: Option<DesiredState>,
+
+    /// What follows when the service has stopped the task by itself, as it does some time after the channel emptied. Never (the meaning when
+    /// absent): it stays stopped. WhenChannelReturns: it is started again when somebody is in the channel again. Needs a relay.
+    #[schemars(with = "RestartPolicy")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_policy: Option<RestartPolicy>,
+
+    /// How many seconds after its first start the relay is stopped and stays stopped, breaks counted too. At least 1; raising it permits
+    /// a start again. Absent: no limit. Needs a relay.
+    #[schemars(with = "i64", range(min = 1))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_duration_seconds: Option<i64>,
 
     /// What deletion of this object does to the task. Stop (the meaning when absent): the task is stopped, and the object stays until
     /// that is proven. Orphan: the task runs on.
@@ -62,4 +99,28 @@ pub enum DeletionPolicy {
     Stop,
     /// The task runs on.
     Orphan,
+}
+
+/// Whether a relay should run.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub enum DesiredState {
+    /// It should run.
+    #[default]
+    Running,
+    /// It should be stopped, and may be started again.
+    Stopped,
+}
+
+/// What follows when the service has stopped a task by itself.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub enum RestartPolicy {
+    /// It stays stopped.
+    #[default]
+    Never,
+    /// It is started again when the channel has people again.
+    WhenChannelReturns,
 }

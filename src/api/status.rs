@@ -53,13 +53,34 @@ pub struct MixedStreamTaskStatus {
     pub stopped_at: Option<Time>,
 
     /// Why the task is stopped.
+    // Not nullable, as in the spec.
+    #[schemars(with = "StopReason")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stop_reason: Option<String>,
+    pub stop_reason: Option<StopReason>,
+
+    /// After somebody else stopped the task: when its channel was first seen without anybody. Only then can somebody have come back to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel_left_at: Option<Time>,
 
     /// The last five calls to the service, oldest first. They ride on writes that happen anyway, so the newest may be missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     pub calls: Vec<CallRecord>,
+}
+
+/// Why a relay is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum StopReason {
+    /// The operator stopped it, as spec.desiredState asks.
+    Requested,
+    /// The operator stopped it after spec.maxDurationSeconds.
+    MaxDuration,
+    /// The service stopped it, since nobody was in the channel.
+    ChannelEmpty,
+    /// Somebody else stopped it while the channel was live.
+    StoppedElsewhere,
+    /// It is gone, and the channels cannot be read to tell why.
+    Unknown,
 }
 
 /// Possession of a task id and of outputs.

@@ -3,35 +3,49 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Entries of a full page of the task list; the most that the service gives (dossier 3.4).
+use super::output::OutputId;
+
+/// Entries of a full page of the task list and of the channel list; the most that the service gives (dossier 3.4, 4.3).
 pub const PAGE_SIZE: usize = 100;
 
 /// An action of the Live API, version `2016-11-01`. Quotas are counted for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Action {
+    /// Starts a task (dossier 3.1).
+    StartLiveMpuTask,
+    /// Changes a running task (dossier 3.2).
+    UpdateLiveMpuTask,
     /// Stops a task (vendor page: `StopLiveMPUTask`).
     StopLiveMpuTask,
     /// Reads what tasks there are (dossier 3.4).
     ListRtcMpuTaskDetail,
     /// Reads who is in a channel (dossier 4.1).
     DescribeChannelUsers,
+    /// Reads which channels of an application are alive (dossier 4.3).
+    ListRtcLiveRooms,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 6] = [
+        Self::StartLiveMpuTask,
+        Self::UpdateLiveMpuTask,
         Self::StopLiveMpuTask,
         Self::ListRtcMpuTaskDetail,
         Self::DescribeChannelUsers,
+        Self::ListRtcLiveRooms,
     ];
 
     /// The name on the wire.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::StartLiveMpuTask => "StartLiveMPUTask",
+            Self::UpdateLiveMpuTask => "UpdateLiveMPUTask",
             Self::StopLiveMpuTask => "StopLiveMPUTask",
             Self::ListRtcMpuTaskDetail => "ListRtcMPUTaskDetail",
             Self::DescribeChannelUsers => "DescribeChannelUsers",
+            Self::ListRtcLiveRooms => "ListRTCLiveRooms",
         }
     }
 
@@ -39,18 +53,22 @@ impl Action {
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
+            Self::StartLiveMpuTask => "start",
+            Self::UpdateLiveMpuTask => "update",
             Self::StopLiveMpuTask => "stop",
             Self::ListRtcMpuTaskDetail => "list",
             Self::DescribeChannelUsers => "channel_users",
+            Self::ListRtcLiveRooms => "rooms",
         }
     }
 
-    /// Calls per second that the service grants one account (vendor page for Stop; dossier 2 for the others).
+    /// Calls per second that the service grants one account (vendor page for Stop; dossier 2 for the others). The quota of
+    /// `ListRTCLiveRooms` is not published; it is taken to be the lowest that its family has.
     #[must_use]
     pub const fn quota_per_second(self) -> u32 {
         match self {
-            Self::StopLiveMpuTask => 500,
-            Self::ListRtcMpuTaskDetail => 50,
+            Self::StartLiveMpuTask | Self::UpdateLiveMpuTask | Self::StopLiveMpuTask => 500,
+            Self::ListRtcMpuTaskDetail | Self::ListRtcLiveRooms => 50,
             Self::DescribeChannelUsers => 100,
         }
     }
@@ -65,6 +83,10 @@ impl fmt::Display for Action {
 /// A question to the service: what an answer means depends on what was asked, not on the action alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Call {
+    /// Start one task.
+    Start,
+    /// Update one task.
+    Update,
     /// Stop one task.
     Stop,
     /// List one task by its id.
@@ -73,6 +95,8 @@ pub enum Call {
     ListPage,
     /// Who is in a channel.
     ChannelUsers,
+    /// List a page of an application's live channels.
+    LiveRooms,
 }
 
 impl Call {
@@ -80,9 +104,12 @@ impl Call {
     #[must_use]
     pub const fn action(self) -> Action {
         match self {
+            Self::Start => Action::StartLiveMpuTask,
+            Self::Update => Action::UpdateLiveMpuTask,
             Self::Stop => Action::StopLiveMpuTask,
             Self::ListTask | Self::ListPage => Action::ListRtcMpuTaskDetail,
             Self::ChannelUsers => Action::DescribeChannelUsers,
+            Self::LiveRooms => Action::ListRtcLiveRooms,
         }
     }
 }
@@ -182,6 +209,19 @@ pub struct ListedTask {
     pub channel_id: Option<String>,
     /// How long it may be idle before the service stops it, where the entry says so.
     pub max_idle: Option<Duration>,
+    /// `MixMode` as it stands on the wire, where the entry says it.
+    pub mix_mode: Option<String>,
+    /// Where it is pushed, each output once and in order; nothing where the entry's addresses cannot be read.
+    pub outputs: Option<Vec<OutputId>>,
+}
+
+/// A page of the channels that are alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveRooms {
+    /// The channels' ids, as the service gives them.
+    pub rooms: Vec<String>,
+    /// How many there are on all pages, where the service says it.
+    pub total: Option<u64>,
 }
 
 /// Who is in a channel.
@@ -244,9 +284,12 @@ mod tests {
         let told =
             Action::ALL.map(|action| (action.name(), action.label(), action.quota_per_second()));
         let expected = [
+            ("StartLiveMPUTask", "start", 500),
+            ("UpdateLiveMPUTask", "update", 500),
             ("StopLiveMPUTask", "stop", 500),
             ("ListRtcMPUTaskDetail", "list", 50),
             ("DescribeChannelUsers", "channel_users", 100),
+            ("ListRTCLiveRooms", "rooms", 50),
         ];
         assert_eq!(told, expected);
     }

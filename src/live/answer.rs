@@ -31,11 +31,21 @@ pub enum Class {
     NonceUsed,
     /// There is nothing to sign with; nothing was sent.
     CredentialsMissing,
+    /// Start: nobody is in the channel, or there is none yet.
+    ChannelAbsent,
+    /// Start: there is a task with this id.
+    TaskExists,
+    /// Start: a task with this id has ended and is not cleared yet.
+    NotCleared,
+    /// Start and Update: an output belongs to another task, or to one that ended within the last ten seconds.
+    OutputBusy,
+    /// Start: the account has as many tasks as it may have.
+    QuotaExceeded,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::NotFoundLike,
         Self::InternalError,
         Self::Throttled,
@@ -48,6 +58,11 @@ impl Class {
         Self::ClockSkew,
         Self::NonceUsed,
         Self::CredentialsMissing,
+        Self::ChannelAbsent,
+        Self::TaskExists,
+        Self::NotCleared,
+        Self::OutputBusy,
+        Self::QuotaExceeded,
     ];
 
     /// The value of the label `result` of a metric.
@@ -66,6 +81,11 @@ impl Class {
             Self::ClockSkew => "clock_skew",
             Self::NonceUsed => "nonce_used",
             Self::CredentialsMissing => "credentials_missing",
+            Self::ChannelAbsent => "channel_absent",
+            Self::TaskExists => "task_exists",
+            Self::NotCleared => "not_cleared",
+            Self::OutputBusy => "output_busy",
+            Self::QuotaExceeded => "quota_exceeded",
         }
     }
 }
@@ -124,8 +144,14 @@ struct Row {
 
 enum Asked {
     Anything,
-    /// About one task by its id: only then can an answer speak of that task.
+    /// About one task by its id that should be there: only then can an answer say that it is not.
     OneTask,
+    /// Stop, or the list by task id.
+    StopOrLook,
+    Start,
+    Update,
+    StartOrUpdate,
+    LiveRooms,
 }
 
 enum Status {
@@ -149,10 +175,12 @@ impl Asked {
     fn covers(&self, call: Call) -> bool {
         match self {
             Self::Anything => true,
-            Self::OneTask => match call {
-                Call::Stop | Call::ListTask => true,
-                Call::ListPage | Call::ChannelUsers => false,
-            },
+            Self::OneTask => matches!(call, Call::Stop | Call::ListTask | Call::Update),
+            Self::StopOrLook => matches!(call, Call::Stop | Call::ListTask),
+            Self::Start => call == Call::Start,
+            Self::Update => call == Call::Update,
+            Self::StartOrUpdate => matches!(call, Call::Start | Call::Update),
+            Self::LiveRooms => call == Call::LiveRooms,
         }
     }
 }
@@ -200,6 +228,36 @@ const fn task(code: Text) -> Row {
     }
 }
 
+/// By the code, where Start or Update was asked for.
+const fn doing(asked: Asked, code: Text, class: Class) -> Row {
+    Row {
+        asked,
+        status: Status::Any,
+        code,
+        message: Text::Any,
+        class,
+    }
+}
+
+/// By the words, which decide where the code does not: `InvalidParam` stands for everything (dossier 2.1), other codes are not documented.
+const fn says(asked: Asked, words: &'static [&'static str], class: Class) -> Row {
+    Row {
+        asked,
+        status: Status::Within(200, 499),
+        code: Text::Any,
+        message: Text::Has(words),
+        class,
+    }
+}
+
+/// As [`says`], for `InvalidParam` alone.
+const fn invalid(asked: Asked, words: &'static [&'static str], class: Class) -> Row {
+    Row {
+        code: Text::Family("invalidparam"),
+        ..says(asked, words, class)
+    }
+}
+
 const fn status(status: Status, class: Class) -> Row {
     Row {
         asked: Asked::Anything,
@@ -216,7 +274,11 @@ static TABLE: &[Row] = &[
     code(Text::Has(&["throttling"]), Class::Throttled),
     status(Status::Is(429), Class::Throttled),
     // The six documented errors (vendor page), and their families. `InvalidParam` is the suspect for an unknown task.
-    task(Text::Family("invalidparam")),
+    doing(
+        Asked::StopOrLook,
+        Text::Family("invalidparam"),
+        Class::NotFoundLike,
+    ),
     code(Text::Family("invalidappid"), Class::AppIdRejected),
     code(Text::Is("missingparam"), Class::RequestRejected),
     code(Text::Is("internalerror"), Class::InternalError),
@@ -272,6 +334,165 @@ static TABLE: &[Row] = &[
     task(Text::Is("resourcenotexist")),
     task(Text::Has(&["task", "notfound"])),
     task(Text::Has(&["task", "notexist"])),
+    // The list of channels (dossier 2.1, 4.3).
+    doing(
+        Asked::LiveRooms,
+        Text::Is("resourcenotexist"),
+        Class::AppIdRejected,
+    ),
+    // Start and Update by their codes, none of which is documented for them; an older edition sends one with HTTP 200 (dossier 2.1).
+    doing(Asked::Start, Text::Has(&["qps"]), Class::Throttled),
+    doing(
+        Asked::Start,
+        Text::Has(&["flow", "limit"]),
+        Class::Throttled,
+    ),
+    doing(Asked::Start, Text::Has(&["flowcontrol"]), Class::Throttled),
+    doing(
+        Asked::Start,
+        Text::Has(&["rate", "limit"]),
+        Class::Throttled,
+    ),
+    doing(
+        Asked::Start,
+        Text::Has(&["channel", "notexist"]),
+        Class::ChannelAbsent,
+    ),
+    doing(
+        Asked::Start,
+        Text::Has(&["channel", "notfound"]),
+        Class::ChannelAbsent,
+    ),
+    doing(
+        Asked::Start,
+        Text::Has(&["notexist"]),
+        Class::RequestRejected,
+    ),
+    doing(Asked::Start, Text::Has(&["notclear"]), Class::NotCleared),
+    // The words, from the most telling to the least: a task that "already exists, it is not cleared yet" is not cleared.
+    says(Asked::Start, &["not", "clear"], Class::NotCleared),
+    says(Asked::Start, &["n't", "clear"], Class::NotCleared),
+    says(Asked::Start, &["being clear"], Class::NotCleared),
+    says(Asked::Start, &["still clear"], Class::NotCleared),
+    says(Asked::StartOrUpdate, &["url", "used by"], Class::OutputBusy),
+    says(Asked::StartOrUpdate, &["url", "in use"], Class::OutputBusy),
+    says(
+        Asked::StartOrUpdate,
+        &["url", "being used"],
+        Class::OutputBusy,
+    ),
+    says(Asked::StartOrUpdate, &["url", "already"], Class::OutputBusy),
+    says(
+        Asked::StartOrUpdate,
+        &["url", "occupied"],
+        Class::OutputBusy,
+    ),
+    says(
+        Asked::StartOrUpdate,
+        &["url", "other task"],
+        Class::OutputBusy,
+    ),
+    says(
+        Asked::StartOrUpdate,
+        &["url", "another task"],
+        Class::OutputBusy,
+    ),
+    says(Asked::StartOrUpdate, &["url", "10 s"], Class::OutputBusy),
+    says(Asked::StartOrUpdate, &["url", "10s"], Class::OutputBusy),
+    says(Asked::StartOrUpdate, &["url", "ten s"], Class::OutputBusy),
+    says(
+        Asked::StartOrUpdate,
+        &["stream", "used by"],
+        Class::OutputBusy,
+    ),
+    says(
+        Asked::StartOrUpdate,
+        &["stream", "occupied"],
+        Class::OutputBusy,
+    ),
+    says(
+        Asked::StartOrUpdate,
+        &["stream", "another task"],
+        Class::OutputBusy,
+    ),
+    says(Asked::StartOrUpdate, &["stream", "10 s"], Class::OutputBusy),
+    says(
+        Asked::Start,
+        &["channel", "not exist"],
+        Class::ChannelAbsent,
+    ),
+    says(
+        Asked::Start,
+        &["channel", "n't exist"],
+        Class::ChannelAbsent,
+    ),
+    says(
+        Asked::Start,
+        &["channel", "not found"],
+        Class::ChannelAbsent,
+    ),
+    says(Asked::Start, &["no such channel"], Class::ChannelAbsent),
+    says(Asked::Start, &["channel", "empty"], Class::ChannelAbsent),
+    says(Asked::Start, &["channel", "nobody"], Class::ChannelAbsent),
+    says(Asked::Start, &["channel", "no user"], Class::ChannelAbsent),
+    says(Asked::Start, &["channel", "no one"], Class::ChannelAbsent),
+    says(Asked::Start, &["not exist"], Class::RequestRejected),
+    says(Asked::Start, &["already exist"], Class::TaskExists),
+    says(Asked::Start, &["task", "exists"], Class::TaskExists),
+    says(Asked::Start, &["task", "existed"], Class::TaskExists),
+    says(Asked::Start, &["duplicate", "task"], Class::TaskExists),
+    doing(
+        Asked::Start,
+        Text::Has(&["task", "exist"]),
+        Class::TaskExists,
+    ),
+    doing(
+        Asked::Start,
+        Text::Has(&["duplicate", "task"]),
+        Class::TaskExists,
+    ),
+    // What exceeds a length or a size is a parameter, not the number of tasks.
+    invalid(Asked::Start, &["length"], Class::RequestRejected),
+    invalid(Asked::Start, &["character"], Class::RequestRejected),
+    says(Asked::Start, &["quota"], Class::QuotaExceeded),
+    says(Asked::Start, &["too many", "task"], Class::QuotaExceeded),
+    says(Asked::Start, &["exceed", "tasks"], Class::QuotaExceeded),
+    says(
+        Asked::Start,
+        &["exceed", "task", "number"],
+        Class::QuotaExceeded,
+    ),
+    says(
+        Asked::Start,
+        &["exceed", "task", "limit"],
+        Class::QuotaExceeded,
+    ),
+    says(Asked::Start, &["maximum", "tasks"], Class::QuotaExceeded),
+    says(Asked::Start, &["limit", "tasks"], Class::QuotaExceeded),
+    doing(Asked::Start, Text::Has(&["quota"]), Class::QuotaExceeded),
+    doing(Asked::Start, Text::Has(&["exceed"]), Class::QuotaExceeded),
+    doing(Asked::Start, Text::Has(&["limit"]), Class::QuotaExceeded),
+    invalid(Asked::Update, &["task", "not exist"], Class::NotFoundLike),
+    invalid(Asked::Update, &["task", "n't exist"], Class::NotFoundLike),
+    invalid(Asked::Update, &["task", "not found"], Class::NotFoundLike),
+    invalid(Asked::Update, &["no such task"], Class::NotFoundLike),
+    // Its channel is gone, and the task with it.
+    invalid(
+        Asked::Update,
+        &["channel", "not exist"],
+        Class::NotFoundLike,
+    ),
+    invalid(
+        Asked::Update,
+        &["channel", "n't exist"],
+        Class::NotFoundLike,
+    ),
+    invalid(
+        Asked::Update,
+        &["channel", "not found"],
+        Class::NotFoundLike,
+    ),
+    invalid(Asked::Update, &["no such channel"], Class::NotFoundLike),
     // By status alone: an unknown code, or no answer of the service's own.
     status(Status::Is(403), Class::AccessDenied),
     status(Status::Is(408), Class::ServiceUnavailable),

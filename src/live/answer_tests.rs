@@ -1,10 +1,13 @@
 use super::*;
 
-const ALL: [Call; 4] = [
+const ALL: [Call; 7] = [
+    Call::Start,
+    Call::Update,
     Call::Stop,
     Call::ListTask,
     Call::ListPage,
     Call::ChannelUsers,
+    Call::LiveRooms,
 ];
 const ONE_TASK: [Call; 2] = [Call::Stop, Call::ListTask];
 const OTHERS: [Call; 2] = [Call::ListPage, Call::ChannelUsers];

@@ -10,22 +10,16 @@ use reqwest::header::{ACCEPT, CONTENT_LENGTH};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
-use super::actions::{AppId, Call, ChannelId, ChannelUsers, ListedTask, PAGE_SIZE, TaskId};
-use super::answer::{Class, says_task_is_gone};
+use super::actions::Call;
+use super::answer::Class;
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::outcome::{
     Answer, Body, Delivery, Failure, Reply, Wait, credentials_missing, judge, unavailable,
 };
 use super::redact;
-use super::reply::{self, Misshapen, Object};
+use super::reply::{Misshapen, Object};
 use super::sign::v1;
-
-/// The longest body of a list answer: a hundred tasks with all their parameters.
-const LIST_BODY: usize = 8 << 20;
-
-/// The longest body of every other answer.
-const SMALL_BODY: usize = 64 << 10;
 
 /// Connections kept open between calls. Enough for what a second's quota needs at usual latencies; few enough for a small descriptor limit.
 const IDLE_CONNECTIONS: usize = 32;
@@ -114,80 +108,12 @@ impl Client {
         })))
     }
 
-    /// Stops a task.
-    ///
-    /// # Errors
-    /// See [`Failure`].
-    pub async fn stop(&self, app: &AppId, task: &TaskId) -> Reply<()> {
-        let ids = [("AppId", app.as_str()), ("TaskId", task.as_str())];
-        self.call(
-            Call::Stop,
-            &ids,
-            SMALL_BODY,
-            |message| says_task_is_gone(message, app, task),
-            |_| Ok(()),
-        )
-        .await
-    }
-
-    /// Reads what the list says of one task: no entry, or the task's own.
-    ///
-    /// # Errors
-    /// See [`Failure`].
-    pub async fn list_task(&self, app: &AppId, task: &TaskId) -> Reply<Vec<ListedTask>> {
-        let ids = [("AppId", app.as_str()), ("TaskId", task.as_str())];
-        self.call(
-            Call::ListTask,
-            &ids,
-            LIST_BODY,
-            |_| false,
-            |answer| reply::one_task(answer, app, task),
-        )
-        .await
-    }
-
-    /// Reads one page of an application's list, from page 1 on. One shorter than [`PAGE_SIZE`] is the last.
-    ///
-    /// # Errors
-    /// See [`Failure`].
-    pub async fn list_page(&self, app: &AppId, page: u32) -> Reply<Vec<ListedTask>> {
-        let (page, size) = (page.to_string(), PAGE_SIZE.to_string());
-        let parameters = [
-            ("AppId", app.as_str()),
-            ("PageNo", &page),
-            ("PageSize", &size),
-        ];
-        self.call(
-            Call::ListPage,
-            &parameters,
-            LIST_BODY,
-            |_| false,
-            reply::page,
-        )
-        .await
-    }
-
-    /// Reads who is in a channel.
-    ///
-    /// # Errors
-    /// See [`Failure`].
-    pub async fn channel_users(&self, app: &AppId, channel: &ChannelId) -> Reply<ChannelUsers> {
-        let ids = [("AppId", app.as_str()), ("ChannelId", channel.as_str())];
-        self.call(
-            Call::ChannelUsers,
-            &ids,
-            LIST_BODY,
-            |_| false,
-            reply::channel_users,
-        )
-        .await
-    }
-
-    /// One request, and what became of it.
-    async fn call<T>(
+    /// One request, and what became of it. None of `hidden` is shown in it.
+    pub(super) async fn call<T>(
         &self,
         call: Call,
         parameters: &[(&str, &str)],
+        hidden: &[&str],
         longest_body: usize,
         says_gone: impl Fn(&str) -> bool,
         read: impl Fn(&Object) -> Result<T, Misshapen>,
@@ -206,12 +132,13 @@ impl Client {
             inner.now(),
         );
         let token = credentials.token().map_or("", ExposeSecret::expose_secret);
-        let secrets = [
+        let own = [
             credentials.key_secret().expose_secret(),
             token,
             &signed.signature,
             &nonce,
         ];
+        let secrets = [&own, hidden].concat();
 
         let answer =
             tokio::time::timeout(inner.deadline, inner.send(&signed.query, longest_body)).await;

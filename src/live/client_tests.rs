@@ -15,6 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::live::actions::{AppId, ChannelId, ChannelUsers, ListedTask, TaskId};
+use crate::live::calls::{LIST_BODY, SMALL_BODY};
 use crate::live::outcome::Success;
 
 const SECRET: &str = "s3cr3t/Key+1";
@@ -207,6 +209,8 @@ async fn each_call_asks_for_what_it_should() {
         task_id: "final-42".to_owned(),
         channel_id: Some("room".to_owned()),
         max_idle: Some(Duration::from_mins(1)),
+        mix_mode: None,
+        outputs: None,
     };
     assert_eq!(
         client.list_task(&app(), &task()).await.unwrap().value,

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::actions::{Account, Action};
+use super::outcome::{Delivery, Failure};
 use super::turns::{Lane, Turns};
 
 /// The length of the service's window.
@@ -107,6 +108,19 @@ impl Permit {
     pub fn unanswered(mut self, now: Instant) {
         let until = self.silent_until.max(now + WINDOW);
         self.settle(Some(until));
+    }
+
+    /// The call ended at `now`, as its failure says where it failed.
+    pub fn close(self, failure: Option<&Failure>, now: Instant) {
+        match failure {
+            Some(failure) if failure.delivery == Delivery::NeverSent => self.unused(),
+            // A reply has begun, whatever became of it.
+            Some(Failure {
+                status: Some(_), ..
+            })
+            | None => self.ended(now),
+            Some(_) => self.unanswered(now),
+        }
     }
 
     /// Nothing was sent: the place is free at once.

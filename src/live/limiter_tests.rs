@@ -21,7 +21,7 @@ fn account() -> Account {
 
 fn ticket(key: u32) -> Ticket<u32> {
     Ticket {
-        lane: Lane::Other,
+        lane: Lane::Create,
         namespace: "default".to_owned(),
         key,
     }
@@ -291,12 +291,12 @@ fn accounts_and_actions_have_lines_of_their_own() {
 fn deletions_go_first_and_namespaces_take_turns() {
     let (limiter, opens) = open();
     let line = [
-        (1, Lane::Other, "a"),
-        (2, Lane::Other, "a"),
-        (3, Lane::Other, "b"),
+        (1, Lane::Create, "a"),
+        (2, Lane::Create, "a"),
+        (3, Lane::Create, "b"),
         (4, Lane::Delete, "a"),
         (2, Lane::Delete, "a"),
-        (1, Lane::Other, "a"),
+        (1, Lane::Create, "a"),
     ];
     for (key, lane, namespace) in line {
         let taken = limiter.take(

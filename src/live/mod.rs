@@ -4,19 +4,24 @@
 
 pub mod actions;
 pub mod answer;
+mod calls;
 pub mod client;
 pub mod credentials;
 pub mod endpoint;
 pub mod limiter;
 mod message;
 pub mod outcome;
+pub mod output;
 pub mod redact;
+pub mod relay;
 mod reply;
 pub mod sign;
 pub mod turns;
+pub mod wire;
 
 pub use actions::{
-    Account, Action, AppId, Call, ChannelId, ChannelUsers, IdError, ListedTask, PAGE_SIZE, TaskId,
+    Account, Action, AppId, Call, ChannelId, ChannelUsers, IdError, ListedTask, LiveRooms,
+    PAGE_SIZE, TaskId,
 };
 pub use answer::{Class, classify, says_task_is_gone};
 pub use client::{Client, ClientConfig, ClientError};
@@ -24,4 +29,6 @@ pub use credentials::{Credentials, CredentialsError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use limiter::{Limiter, Permit, Taken, Ticket};
 pub use outcome::{Delivery, Failure, Reply, Success};
+pub use output::{OutputError, OutputId};
+pub use relay::{Media, Output, Parameters, Relay};
 pub use turns::{Lane, Turns};

@@ -44,6 +44,17 @@ pub struct Failure {
     pub request_id: Option<String>,
 }
 
+impl Failure {
+    /// Nothing was sent, since there are no parameters to send.
+    #[must_use]
+    pub fn nothing_to_send() -> Self {
+        Self {
+            delivery: Delivery::NeverSent,
+            ..unavailable("nothing was sent: the parameters are not known".to_owned())
+        }
+    }
+}
+
 /// A call that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Success<T> {
@@ -181,7 +192,12 @@ const fn may_speak_of_a_task(class: Class) -> bool {
         | Class::CredentialsRejected
         | Class::ClockSkew
         | Class::NonceUsed
-        | Class::CredentialsMissing => false,
+        | Class::CredentialsMissing
+        | Class::ChannelAbsent
+        | Class::TaskExists
+        | Class::NotCleared
+        | Class::OutputBusy
+        | Class::QuotaExceeded => false,
     }
 }
 

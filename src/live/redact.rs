@@ -62,6 +62,28 @@ pub fn shown(text: &str, secrets: &[&str]) -> String {
     shortened(line)
 }
 
+/// Shorter parts of a URL are ordinary words.
+const SHORTEST_PART: usize = 6;
+
+/// The parts of an ingest URL that must not be shown even where they stand alone: the whole, its path and query, and each piece of these that is
+/// too long to be an ordinary word. The longer come first.
+#[must_use]
+pub fn telling_parts(url: &str) -> Vec<&str> {
+    let mut parts = vec![url];
+    if let Some((authority, rest)) = url
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split_once('/'))
+    {
+        parts.push(rest);
+        parts.extend(rest.split(['?', '#']));
+        parts.extend(rest.split(['/', '?', '#', '&', '=']));
+        parts.extend(authority.rsplit_once('@').map(|(who, _)| who));
+    }
+    parts.retain(|part| part.len() >= SHORTEST_PART);
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    parts
+}
+
 fn names_a_secret(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
     let name = word.trim_end_matches(['"', '\'']);

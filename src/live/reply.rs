@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::actions::{AppId, ChannelUsers, ListedTask, TaskId};
+use super::actions::{AppId, ChannelUsers, ListedTask, LiveRooms, TaskId};
+use super::output::{OutputId, distinct};
 
 /// A body of the service.
 pub type Object = Map<String, Value>;
@@ -108,10 +109,36 @@ fn entries(object: &Object) -> Result<Vec<(Option<String>, ListedTask)>, Misshap
                     task_id,
                     channel_id,
                     max_idle,
+                    mix_mode: text(entry.get("MixMode")),
+                    outputs: outputs(entry),
                 },
             ))
         })
         .collect()
+}
+
+/// Where a listed task is pushed. The addresses themselves are secrets and go no further than here.
+fn outputs(entry: &Value) -> Option<Vec<OutputId>> {
+    let mut urls = Vec::new();
+    match entry.get("StreamURL") {
+        Some(Value::String(url)) if !url.is_empty() => urls.push(url.as_str()),
+        Some(Value::String(_) | Value::Null) | None => {}
+        Some(_) => return None,
+    }
+    match entry.get("MultiStreamURL") {
+        Some(Value::Array(outputs)) => {
+            for output in outputs {
+                urls.push(output.get("URL")?.as_str()?);
+            }
+        }
+        Some(Value::Null) | None => {}
+        Some(_) => return None,
+    }
+    let ids: Vec<_> = urls
+        .into_iter()
+        .map(|url| OutputId::of(url).ok())
+        .collect::<Option<_>>()?;
+    (!ids.is_empty()).then(|| distinct(ids))
 }
 
 /// The longest that `MaxIdleTime` may be (dossier 3.1). What cannot be read counts as this: nothing is concluded from it too early.
@@ -197,6 +224,22 @@ pub fn channel_users(object: &Object) -> Result<ChannelUsers, Misshapen> {
         viewers: count("LiveUserNumber", "LiveUserList")?,
         timestamp,
     })
+}
+
+/// Which channels of an application are alive (dossier 4.3). A list that is missing is not an empty one.
+///
+/// # Errors
+/// When the answer is not shaped as documented.
+pub fn live_rooms(object: &Object) -> Result<LiveRooms, Misshapen> {
+    let Some(Value::Array(rooms)) = object.get("Rooms") else {
+        return Err(Misshapen("the answer has no list of channels"));
+    };
+    let rooms = rooms
+        .iter()
+        .map(|room| text(Some(room)).ok_or(Misshapen("a channel in the list has no id")))
+        .collect::<Result<_, _>>()?;
+    let total = text(object.get("Total")).and_then(|total| total.parse().ok());
+    Ok(LiveRooms { rooms, total })
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ fn listed(task: &str, channel: Option<&str>, seconds: Option<u64>) -> ListedTask
         task_id: task.to_owned(),
         channel_id: channel.map(str::to_owned),
         max_idle: seconds.map(Duration::from_secs),
+        mix_mode: None,
+        outputs: None,
     }
 }
 

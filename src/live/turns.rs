@@ -6,14 +6,18 @@ use std::hash::Hash;
 /// Which calls go first. The order of the variants is the order of precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
-    /// What a deletion waits for.
+    /// What a deletion waits for, and every Stop.
     Delete,
-    /// Everything else.
-    Other,
+    /// What a new relay waits for.
+    Create,
+    /// Changes of running relays.
+    Update,
+    /// Bulk reads.
+    Sweep,
 }
 
 impl Lane {
-    const ALL: [Self; 2] = [Self::Delete, Self::Other];
+    const ALL: [Self; 4] = [Self::Delete, Self::Create, Self::Update, Self::Sweep];
 }
 
 /// A waiting line: lanes by precedence; within a lane namespaces take turns; within a namespace first come, first served. A key stands in it
@@ -53,7 +57,7 @@ impl<K> Default for Turns<K> {
             namespaces: HashMap::new(),
         };
         Self {
-            lanes: [rounds(), rounds()],
+            lanes: [rounds(), rounds(), rounds(), rounds()],
             places: HashMap::new(),
             counter: 0,
         }

@@ -14,7 +14,7 @@ fn drain(turns: &mut Turns<u32>) -> Vec<u32> {
 fn deletions_go_before_everything_else() {
     let mut turns = Turns::new();
     for key in 0..3 {
-        assert!(turns.push(Lane::Other, "a", key));
+        assert!(turns.push(Lane::Create, "a", key));
     }
     assert!(turns.push(Lane::Delete, "a", 3));
     assert_eq!(turns.pop(), Some((Lane::Delete, "a".to_owned(), 3)));
@@ -27,10 +27,10 @@ fn deletions_go_before_everything_else() {
 fn a_namespace_with_thousands_does_not_delay_the_others() {
     let mut turns = Turns::new();
     for key in 0..5_000 {
-        turns.push(Lane::Other, "crowd", key);
+        turns.push(Lane::Create, "crowd", key);
     }
     for key in 5_000..5_003 {
-        turns.push(Lane::Other, "small", key);
+        turns.push(Lane::Create, "small", key);
     }
     let order = drain(&mut turns);
     assert_eq!(order[..7], [0, 5_000, 1, 5_001, 2, 5_002, 3]);
@@ -40,22 +40,22 @@ fn a_namespace_with_thousands_does_not_delay_the_others() {
 #[test]
 fn leaving_and_coming_back_does_not_gain_a_turn() {
     let mut turns = Turns::new();
-    turns.push(Lane::Other, "a", 1);
-    turns.push(Lane::Other, "b", 2);
-    turns.push(Lane::Other, "b", 3);
+    turns.push(Lane::Create, "a", 1);
+    turns.push(Lane::Create, "b", 2);
+    turns.push(Lane::Create, "b", 3);
     assert_eq!(turns.pop().map(|(_, _, key)| key), Some(1));
-    turns.push(Lane::Other, "a", 4);
+    turns.push(Lane::Create, "a", 4);
     assert_eq!(drain(&mut turns), [2, 4, 3]);
 }
 
 #[test]
 fn a_key_stands_once_and_moves_only_up() {
     let mut turns = Turns::new();
-    assert!(turns.push(Lane::Other, "a", 1));
-    assert!(turns.push(Lane::Other, "a", 2));
-    assert!(!turns.push(Lane::Other, "a", 1), "keeps its place");
+    assert!(turns.push(Lane::Create, "a", 1));
+    assert!(turns.push(Lane::Create, "a", 2));
+    assert!(!turns.push(Lane::Create, "a", 1), "keeps its place");
     assert!(!turns.push(Lane::Delete, "a", 2), "moves up");
-    assert!(!turns.push(Lane::Other, "a", 2), "does not move down");
+    assert!(!turns.push(Lane::Create, "a", 2), "does not move down");
     assert_eq!(turns.len(), 2);
     assert_eq!(drain(&mut turns), [2, 1]);
 }
@@ -63,9 +63,9 @@ fn a_key_stands_once_and_moves_only_up() {
 #[test]
 fn removing() {
     let mut turns = Turns::new();
-    turns.push(Lane::Other, "a", 1);
-    turns.push(Lane::Other, "a", 2);
-    turns.push(Lane::Other, "b", 3);
+    turns.push(Lane::Create, "a", 1);
+    turns.push(Lane::Create, "a", 2);
+    turns.push(Lane::Create, "b", 3);
     assert!(turns.remove(&1));
     assert!(!turns.remove(&1));
     assert!(turns.remove(&3));
@@ -80,7 +80,7 @@ enum Deed {
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
-    let lane = prop_oneof![Just(Lane::Delete), Just(Lane::Other)];
+    let lane = prop_oneof![Just(Lane::Delete), Just(Lane::Create)];
     prop_oneof![
         4 => (lane, 0..4_u8, 0..40_u32).prop_map(|(lane, namespace, key)| Deed::Push(lane, namespace, key)),
         2 => Just(Deed::Pop),
@@ -125,7 +125,7 @@ proptest! {
         let mut turns = Turns::new();
         for (namespace, size) in sizes.iter().enumerate() {
             for number in 0..*size {
-                turns.push(Lane::Other, &namespace.to_string(), (namespace, number));
+                turns.push(Lane::Create, &namespace.to_string(), (namespace, number));
             }
         }
         let mut served: Map<usize, usize> = Map::new();

@@ -6,13 +6,15 @@ use json_patch::{
     AddOperation, Patch as JsonPatch, PatchOperation, RemoveOperation, TestOperation,
     jsonptr::PointerBuf,
 };
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, Resource,
     api::{ApiResource, Patch, PatchParams},
     core::DynamicObject,
 };
+use secrecy::SecretSlice;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// Why a write did not happen, or is not known to have happened.
 #[derive(Debug, thiserror::Error)]
@@ -38,17 +40,78 @@ pub struct Cluster {
     watching: Client,
     resource: ApiResource,
     deadline: Duration,
+    task_id_prefix: String,
+}
+
+/// Why the value of a Secret is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// There is no such Secret.
+    #[error("there is no such Secret")]
+    Missing,
+    /// The operator may not read it.
+    #[error("the operator may not get it: {0}")]
+    Denied(String),
+    /// The API server did not answer clearly.
+    #[error("{0}")]
+    Unknown(String),
 }
 
 impl Cluster {
-    /// `deadline` bounds each call; `watching` is for the watch, whose connection may be silent for longer.
+    /// `deadline` bounds each call; `watching` is for the watch, whose connection may be silent for longer; `task_id_prefix` is what the ids of
+    /// tasks begin with whose objects name none.
     #[must_use]
-    pub fn new(client: Client, watching: Client, deadline: Duration) -> Self {
+    pub fn new(
+        client: Client,
+        watching: Client,
+        deadline: Duration,
+        task_id_prefix: String,
+    ) -> Self {
         Self {
             client,
             watching,
             resource: ApiResource::erase::<MixedStreamTask>(&()),
             deadline,
+            task_id_prefix,
+        }
+    }
+
+    /// Reads an object as it was shown.
+    #[must_use]
+    pub fn view(&self, object: &DynamicObject) -> Option<View> {
+        View::read(object, &self.task_id_prefix)
+    }
+
+    /// Reads the values of a Secret, by key.
+    ///
+    /// # Errors
+    /// See [`SecretError`].
+    pub async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<BTreeMap<String, SecretSlice<u8>>, SecretError> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        match tokio::time::timeout(self.deadline, api.get(name)).await {
+            Ok(Ok(secret)) => Ok(secret
+                .data
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(key, value)| (key, SecretSlice::from(value.0)))
+                .collect()),
+            Ok(Err(kube::Error::Api(status))) => Err(match status.code {
+                404 => SecretError::Missing,
+                401 | 403 => SecretError::Denied(status.message.clone()),
+                _ => SecretError::Unknown(said(&status)),
+            }),
+            // What cannot be read is not repeated: it may hold the value.
+            Ok(Err(_)) => Err(SecretError::Unknown(
+                "the API server's answer cannot be read".to_owned(),
+            )),
+            Err(_) => Err(SecretError::Unknown(format!(
+                "the API server did not answer within {:?}",
+                self.deadline
+            ))),
         }
     }
 
@@ -176,7 +239,7 @@ impl Cluster {
                 ))
             })?;
         match answer {
-            Ok(object) => View::read(&object).ok_or_else(|| {
+            Ok(object) => self.view(&object).ok_or_else(|| {
                 WriteError::Unknown(
                     "the API server answered with an object without metadata".to_owned(),
                 )

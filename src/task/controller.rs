@@ -3,10 +3,13 @@
 
 use super::{
     dossier::Dossier,
+    observatory,
+    plan::COOL_DOWN,
     queue::Queue,
     reconcile::{Next, reconcile},
-    shared::Shared,
+    shared::{Caller, Shared},
     store::Changed,
+    sweep::sweep,
     view::Key,
     watch::{Scope, Shown, watch},
 };
@@ -36,6 +39,8 @@ struct Controller {
     queue: Queue,
     dossiers: HashMap<String, Dossier>,
     running: JoinSet<Ended>,
+    /// Bulk reads in flight.
+    reads: JoinSet<observatory::Ended>,
     /// Parts of the scope whose first list is still to come.
     unlisted: HashSet<Option<String>>,
 }
@@ -54,8 +59,11 @@ pub async fn run(shared: Arc<Shared>, health: Arc<Health>, scope: Scope) {
         queue: Queue::default(),
         dossiers: HashMap::new(),
         running: JoinSet::new(),
+        reads: JoinSet::new(),
         unlisted,
     };
+    let mut policy = controller.shared.policy.changes();
+    let shared = controller.shared.clone();
     while !draining.is_cancelled() {
         controller.start_what_is_ready();
         let wake = controller.next_wake();
@@ -63,10 +71,14 @@ pub async fn run(shared: Arc<Shared>, health: Arc<Health>, scope: Scope) {
             () = draining.cancelled() => {}
             Some(shown) = watch.next() => controller.shown(shown),
             Some(ended) = controller.running.join_next() => controller.ended(ended),
+            Some(read) = controller.reads.join_next() => controller.read(read),
+            Ok(()) = policy.changed() => controller.look_at_all(),
+            () = shared.wake.notified() => {}
             () = tokio::time::sleep_until(wake.into()) => {}
         }
     }
     drop(watch);
+    controller.reads.abort_all();
     let in_flight = controller.running.len();
     if in_flight > 0 {
         tracing::info!(in_flight, "finishing what is in flight");
@@ -90,7 +102,10 @@ impl Controller {
         let now = Instant::now();
         let due = self.queue.next_due();
         let turn = self.shared.limiter.next_at(now);
-        [due, turn]
+        let elapsed = self.shared.now().mono;
+        let read = self.shared.observatory().next_at(elapsed);
+        let read = read.map(|at| self.shared.started + at);
+        [due, turn, read]
             .into_iter()
             .flatten()
             .fold(now + PULSE, Instant::min)
@@ -99,8 +114,11 @@ impl Controller {
     fn start_what_is_ready(&mut self) {
         let now = Instant::now();
         self.health.pulse();
-        for key in self.shared.limiter.grants(now) {
-            self.queue.push(key, Lane::Delete);
+        for caller in self.shared.limiter.grants(now) {
+            match caller {
+                Caller::Object(key) => self.queue.push(key, Lane::Delete),
+                Caller::Read(..) => self.shared.read_turn.notify_waiters(),
+            }
         }
         let shared = self.shared.clone();
         self.queue.wake(now, |key| lane(&shared, key));
@@ -111,14 +129,44 @@ impl Controller {
         while let Some(key) = self.queue.pop() {
             self.start(key);
         }
+        self.start_reads();
         let (waiting, running) = self.queue.depth();
         self.shared.metrics.queued(waiting, running);
+    }
+
+    fn start_reads(&mut self) {
+        let now = self.shared.now().mono;
+        let due = {
+            let mut observatory = self.shared.observatory();
+            observatory.due(&self.shared.store(), &self.shared.paces, now)
+        };
+        for read in due {
+            self.reads.spawn(sweep(self.shared.clone(), read));
+        }
+    }
+
+    fn read(&mut self, ended: Result<observatory::Ended, tokio::task::JoinError>) {
+        // Nothing in a read panics, and it is aborted at the end of the process alone.
+        let Ok(ended) = ended else {
+            return;
+        };
+        let moment = (self.shared.now(), rand::random_range(0.0..1.0));
+        let look = {
+            let mut observatory = self.shared.observatory();
+            observatory.ended(ended, &self.shared.store(), &self.shared.paces, moment)
+        };
+        self.look_at(look);
+    }
+
+    fn look_at_all(&mut self) {
+        let keys = self.shared.store().keys().cloned().collect();
+        self.look_at(keys);
     }
 
     fn start(&mut self, key: Key) {
         let Some(view) = self.shared.store().view(&key).cloned() else {
             self.queue.finished(&key, None);
-            self.shared.limiter.forget(&key);
+            self.shared.limiter.forget(&Caller::Object(key.clone()));
             return;
         };
         let mut dossier = self
@@ -148,7 +196,7 @@ impl Controller {
             tracing::error!(object = %key, "a reconcile panicked; looking at the object again later");
             let others = self.shared.store().settle(&key);
             dossier.close(&self.shared);
-            self.shared.limiter.forget(&key);
+            self.shared.limiter.forget(&Caller::Object(key.clone()));
             self.queue
                 .finished(&key, Some(Instant::now() + self.shared.paces.backoff_max));
             self.look_at(others);
@@ -206,9 +254,18 @@ impl Controller {
     fn changed(&mut self, changed: Changed) {
         self.look_at(changed.look);
         if let Some(view) = changed.gone {
+            let now = self.shared.now().mono;
+            let outputs = view.claimed_outputs();
+            if !outputs.is_empty() {
+                self.shared
+                    .store()
+                    .cool(&view, outputs, now, now + COOL_DOWN);
+            }
             self.queue.forget(&view.key);
             // A reconcile that still runs gives its place back by itself.
-            self.shared.limiter.forget(&view.key);
+            self.shared
+                .limiter
+                .forget(&Caller::Object(view.key.clone()));
             if let Some(dossier) = self.dossiers.remove(&view.uid) {
                 dossier.close(&self.shared);
             }
@@ -219,6 +276,6 @@ impl Controller {
 fn lane(shared: &Shared, key: &Key) -> Lane {
     match shared.store().view(key) {
         Some(view) if view.is_deleting() => Lane::Delete,
-        Some(_) | None => Lane::Other,
+        Some(_) | None => Lane::Create,
     }
 }

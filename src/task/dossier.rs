@@ -1,7 +1,8 @@
 //! What is kept of one object between reconciles, and what is told when it is released.
 
 use super::{
-    cluster::Cluster, evidence::Evidence, plan::Memory, shared::Shared, verdict::reason, view::View,
+    cluster::Cluster, desired::Desired, evidence::Evidence, memory::Memory, shared::Shared,
+    verdict::reason, view::View,
 };
 use crate::{api::CallRecord, events::Note};
 use jiff::Timestamp;
@@ -21,6 +22,8 @@ pub struct Dossier {
     pub uid: String,
     /// What `plan` remembers.
     pub memory: Memory,
+    /// The parameters that the spec asks for.
+    pub desired: Option<Desired>,
     /// The last calls to the service, oldest first.
     pub calls: VecDeque<CallRecord>,
     /// Failed writes in a row.
@@ -46,6 +49,7 @@ impl Dossier {
         Self {
             uid: view.uid.clone(),
             memory: Memory::default(),
+            desired: None,
             calls: view.status.calls.iter().cloned().collect(),
             failed_writes: 0,
             queued_since: None,
@@ -92,8 +96,10 @@ impl Dossier {
             Evidence::NotListed
             | Evidence::StopSaidSo
             | Evidence::MustHaveStopped
+            | Evidence::StoppedBefore
             | Evidence::Orphaned
             | Evidence::NeverOwned => (self.last_request_id(), ""),
+            Evidence::NeverStarted | Evidence::FoundForeign | Evidence::NotAllowed => ("", ""),
         };
         let (warning, reason, text) = match evidence {
             Evidence::StopAccepted { .. } => (false, "Stopped", format!("The task is stopped (request {request_id}).")),
@@ -103,6 +109,14 @@ impl Dossier {
                 true,
                 "Stopped",
                 "The service must have stopped the task: Stop finds nothing to stop, and its channel has been empty for longer than a task lives in one.".to_owned(),
+            ),
+            Evidence::NeverStarted => (false, "NotStopped", "Nothing was stopped: this object never started its relay.".to_owned()),
+            Evidence::StoppedBefore => (false, "Stopped", "The relay had been stopped by this operator before.".to_owned()),
+            Evidence::FoundForeign => (false, "NotStopped", "Nothing was stopped: the task of this id was started by something else.".to_owned()),
+            Evidence::NotAllowed => (
+                false,
+                "NotStopped",
+                "Nothing was stopped: the operator's application policy never let this object name the task.".to_owned(),
             ),
             Evidence::Orphaned => (false, "Orphaned", "The task was left as it is, as spec.deletionPolicy asks.".to_owned()),
             Evidence::NeverOwned => (false, "NotStopped", "Nothing was stopped: the task belongs to another object.".to_owned()),

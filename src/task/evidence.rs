@@ -1,9 +1,9 @@
-//! The words of a deletion: what is asked of the service, what an answer is reduced to, and what proves that the task is stopped.
+//! What is asked of the service, what an answer is reduced to, and what proves that a task is stopped.
 
 use crate::live::{Action, ChannelId, Class};
 use std::time::Duration;
 
-/// One call to the service in the course of a deletion.
+/// One call to the service about one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
     /// `StopLiveMPUTask`. `ripe`: the channel has just been seen empty for long enough, so this is the one more Stop.
@@ -17,6 +17,12 @@ pub enum Call {
     ListPage(u32),
     /// `DescribeChannelUsers`.
     Users(ChannelId),
+    /// `StartLiveMPUTask`, on a recorded intent.
+    Start,
+    /// `UpdateLiveMPUTask` with the complete parameters.
+    Update,
+    /// `ListRtcMPUTaskDetail` by task id, to tell whose the task is.
+    Identify,
 }
 
 impl Call {
@@ -25,8 +31,10 @@ impl Call {
     pub fn action(&self) -> Action {
         match self {
             Self::Stop { .. } => Action::StopLiveMpuTask,
-            Self::ListTask | Self::ListPage(_) => Action::ListRtcMpuTaskDetail,
+            Self::ListTask | Self::ListPage(_) | Self::Identify => Action::ListRtcMpuTaskDetail,
             Self::Users(_) => Action::DescribeChannelUsers,
+            Self::Start => Action::StartLiveMpuTask,
+            Self::Update => Action::UpdateLiveMpuTask,
         }
     }
 }
@@ -38,12 +46,16 @@ pub struct Sighting {
     pub channel: Option<ChannelId>,
     /// Its `MaxIdleTime`, where it has one.
     pub max_idle: Option<Duration>,
+    /// Its `MixMode`, where the entry has one.
+    pub mix_mode: Option<String>,
+    /// The hashes of its outputs, sorted; none where they cannot be read.
+    pub outputs: Option<Vec<String>>,
 }
 
 /// An answer, reduced to what a decision needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Stop was accepted.
+    /// Start, Update or Stop was accepted.
     Accepted {
         /// The service's id of the request.
         request_id: String,
@@ -72,6 +84,8 @@ pub enum Answer {
         words: String,
         /// The words name the task as not existing.
         says_gone: bool,
+        /// The call may have taken effect all the same, now or later.
+        may_act: bool,
         /// The delay that the service asks for.
         retry_after: Option<Duration>,
     },
@@ -91,10 +105,18 @@ pub enum Evidence {
     StopSaidSo,
     /// Stop is answered not-found-like, and the channel has been empty for longer than the service lets a task live. The weakest.
     MustHaveStopped,
+    /// The object has a relay, and none was ever started.
+    NeverStarted,
+    /// The operator had stopped the task before, and started none since.
+    StoppedBefore,
+    /// The task of that id was started by something else.
+    FoundForeign,
     /// `deletionPolicy: Orphan`.
     Orphaned,
     /// The task belongs to another object.
     NeverOwned,
+    /// The application policy never let the object name its task.
+    NotAllowed,
     /// A person said so.
     Declared {
         /// The person's reason.
@@ -104,13 +126,17 @@ pub enum Evidence {
 
 impl Evidence {
     /// Every kind, as metrics and logs name it.
-    pub const KINDS: [&'static str; 7] = [
+    pub const KINDS: [&'static str; 11] = [
         "stop_accepted",
         "not_listed",
         "stop_said_so",
         "must_have_stopped",
+        "never_started",
+        "stopped_before",
+        "found_foreign",
         "orphaned",
         "never_owned",
+        "not_allowed",
         "declared",
     ];
 
@@ -122,8 +148,12 @@ impl Evidence {
             Self::NotListed => "not_listed",
             Self::StopSaidSo => "stop_said_so",
             Self::MustHaveStopped => "must_have_stopped",
+            Self::NeverStarted => "never_started",
+            Self::StoppedBefore => "stopped_before",
+            Self::FoundForeign => "found_foreign",
             Self::Orphaned => "orphaned",
             Self::NeverOwned => "never_owned",
+            Self::NotAllowed => "not_allowed",
             Self::Declared { .. } => "declared",
         }
     }
@@ -136,7 +166,13 @@ impl Evidence {
             | Self::NotListed
             | Self::StopSaidSo
             | Self::MustHaveStopped => true,
-            Self::Orphaned | Self::NeverOwned | Self::Declared { .. } => false,
+            Self::NeverStarted
+            | Self::StoppedBefore
+            | Self::FoundForeign
+            | Self::Orphaned
+            | Self::NeverOwned
+            | Self::NotAllowed
+            | Self::Declared { .. } => false,
         }
     }
 }

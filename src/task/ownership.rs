@@ -1,4 +1,4 @@
-//! Who owns a task id, among the objects that name it. Possession beats age.
+//! Who owns a task id, among the objects that name it, and who an output. Possession beats age.
 
 use super::view::View;
 use crate::api::DeletionPolicy;
@@ -13,10 +13,23 @@ pub enum Standing {
     /// Nobody holds the task, but the watch has not yet shown our finalizer on this object, so an older one may be unseen.
     Unsure,
     /// Another object holds the task or comes first.
-    Contested {
-        /// Its name where it is in the same namespace: other namespaces are none of this tenant's business.
-        by: Option<String>,
-    },
+    Contested(Rival),
+}
+
+/// The object that has what this one wants.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rival {
+    /// Its name where it is in the same namespace: other namespaces are none of this tenant's business.
+    pub name: Option<String>,
+}
+
+impl Rival {
+    fn of(rival: &View, me: &View) -> Self {
+        let is_near = rival.key.namespace == me.key.namespace;
+        Self {
+            name: is_near.then(|| rival.key.name.clone()),
+        }
+    }
 }
 
 /// Judges an object. `guard_seen`: the watch itself has shown our finalizer on it. Beside each view: whether its claim is being written.
@@ -32,19 +45,46 @@ pub fn standing<'a>(
         .min_by_key(|(rival, claiming)| precedence(rival, *claiming))
         .filter(|(rival, claiming)| precedence(rival, *claiming) < precedence(me, is_claiming));
     match first {
-        Some((rival, _)) => Standing::Contested {
-            by: (rival.key.namespace == me.key.namespace).then(|| rival.key.name.clone()),
-        },
+        Some((rival, _)) => Standing::Contested(Rival::of(rival, me)),
         None if me.has_claim() => Standing::Holder,
         None if guard_seen => Standing::Entitled,
         None => Standing::Unsure,
     }
 }
 
+/// The first of the others that has an output which this object wants beyond its own claim. Beside each view: whether it wants the output
+/// itself, and whether its claim on it is being written.
+pub fn output_rival<'a>(
+    me: &View,
+    rivals: impl Iterator<Item = (&'a View, OutputRight)>,
+) -> Option<Rival> {
+    rivals
+        .filter(|(rival, right)| match right {
+            OutputRight::Claimed => true,
+            OutputRight::Wanted => {
+                !rival.is_deleting()
+                    && !rival.suspend
+                    && (rival.created, rival.uid.as_str()) < (me.created, me.uid.as_str())
+            }
+        })
+        .min_by_key(|(rival, _)| (rival.created, rival.uid.clone()))
+        .map(|(rival, _)| Rival::of(rival, me))
+}
+
+/// What an object has of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OutputRight {
+    /// It is in its recorded claim, or in one that is being written.
+    Claimed,
+    /// It would start or update with it.
+    Wanted,
+}
+
 /// Whether the step from `old` to `new` of one object can change how others stand.
 #[must_use]
 pub fn changes_rivals(old: &View, new: &View) -> bool {
-    (old.has_claim(), contends(old)) != (new.has_claim(), contends(new))
+    (old.has_claim(), old.claimed_outputs(), contends(old))
+        != (new.has_claim(), new.claimed_outputs(), contends(new))
 }
 
 /// Whether an object without a claim is about to make one. A suspended one makes none while it lives; a deleted one makes it only

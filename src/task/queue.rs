@@ -60,7 +60,7 @@ impl Queue {
         self.clear_due(&key);
         match lane {
             Lane::Delete => self.others.waiting.remove(&key),
-            Lane::Other => self.deletions.waiting.remove(&key),
+            Lane::Create | Lane::Update | Lane::Sweep => self.deletions.waiting.remove(&key),
         };
         let namespace = key.namespace.clone();
         self.line(lane).waiting.push(lane, &namespace, key);
@@ -80,7 +80,7 @@ impl Queue {
         }
         let (lane, key) = match self.deletions.pop(IN_FLIGHT_DELETE) {
             Some(key) => (Lane::Delete, key),
-            None => (Lane::Other, self.others.pop(IN_FLIGHT_OTHER)?),
+            None => (Lane::Create, self.others.pop(IN_FLIGHT_OTHER)?),
         };
         self.running
             .insert(key.clone(), Running { lane, again: None });
@@ -90,7 +90,7 @@ impl Queue {
     fn line(&mut self, lane: Lane) -> &mut Line {
         match lane {
             Lane::Delete => &mut self.deletions,
-            Lane::Other => &mut self.others,
+            Lane::Create | Lane::Update | Lane::Sweep => &mut self.others,
         }
     }
 
@@ -166,9 +166,9 @@ mod tests {
     fn deletions_go_first_and_namespaces_take_turns() {
         let mut queue = Queue::default();
         for name in ["1", "2", "3"] {
-            queue.push(key("crowd", name), Lane::Other);
+            queue.push(key("crowd", name), Lane::Create);
         }
-        queue.push(key("quiet", "1"), Lane::Other);
+        queue.push(key("quiet", "1"), Lane::Create);
         queue.push(key("late", "deleted"), Lane::Delete);
         assert_eq!(
             drain(&mut queue),
@@ -180,7 +180,7 @@ mod tests {
     fn what_happens_during_a_reconcile_is_looked_at_right_after_it() {
         let mut queue = Queue::default();
         let object = key("a", "x");
-        queue.push(object.clone(), Lane::Other);
+        queue.push(object.clone(), Lane::Create);
         assert_eq!(queue.pop(), Some(object.clone()));
         queue.push(object.clone(), Lane::Delete);
         assert_eq!(queue.pop(), None, "one reconcile per object at a time");
@@ -194,13 +194,13 @@ mod tests {
         let (object, now) = (key("a", "x"), Instant::now());
         queue.push_at(object.clone(), now + Duration::from_secs(5));
         assert_eq!(queue.next_due(), Some(now + Duration::from_secs(5)));
-        queue.push(object.clone(), Lane::Other);
+        queue.push(object.clone(), Lane::Create);
         assert_eq!(queue.next_due(), None);
         assert_eq!(queue.pop(), Some(object.clone()));
         queue.finished(&object, Some(now + Duration::from_secs(5)));
-        queue.wake(now + Duration::from_secs(4), |_| Lane::Other);
+        queue.wake(now + Duration::from_secs(4), |_| Lane::Create);
         assert_eq!(queue.pop(), None, "not due yet");
-        queue.wake(now + Duration::from_secs(5), |_| Lane::Other);
+        queue.wake(now + Duration::from_secs(5), |_| Lane::Create);
         assert_eq!(queue.pop(), Some(object));
     }
 
@@ -208,7 +208,7 @@ mod tests {
     fn neither_crowd_keeps_the_other_from_running() {
         let mut queue = Queue::default();
         for number in 0..300 {
-            queue.push(key("crowd", &number.to_string()), Lane::Other);
+            queue.push(key("crowd", &number.to_string()), Lane::Create);
         }
         assert_eq!(drain(&mut queue).len(), IN_FLIGHT_OTHER);
         for number in 0..300 {
@@ -223,7 +223,7 @@ mod tests {
             queue.push(key("gone", &number.to_string()), Lane::Delete);
         }
         assert_eq!(drain(&mut queue).len(), IN_FLIGHT_DELETE);
-        queue.push(key("new", "1"), Lane::Other);
+        queue.push(key("new", "1"), Lane::Create);
         assert_eq!(
             queue.pop(),
             Some(key("new", "1")),
@@ -234,8 +234,8 @@ mod tests {
     #[test]
     fn one_that_waits_can_become_a_deletion() {
         let mut queue = Queue::default();
-        queue.push(key("a", "first"), Lane::Other);
-        queue.push(key("a", "second"), Lane::Other);
+        queue.push(key("a", "first"), Lane::Create);
+        queue.push(key("a", "second"), Lane::Create);
         queue.push(key("a", "second"), Lane::Delete);
         assert_eq!(drain(&mut queue), ["a/second", "a/first"]);
     }

@@ -1,19 +1,24 @@
 //! One object, step by step, until there is nothing to do now.
 
 use super::{
+    announce::announce,
     cluster::WriteError,
+    desired::Desired,
     dossier::{Dossier, tell},
     evidence::{Answer, Call, Evidence},
-    plan::{Bought, Facts, Step, plan},
+    ledger::{Ledger, State},
+    memory::{Bought, MemoryTurn, Sent},
+    ownership::Standing,
+    plan::{COOL_DOWN, Facts, Step, Wanted, plan},
     send::send,
-    shared::Shared,
-    trail::Turn,
+    shared::{Caller, Shared},
+    store::Place,
     verdict::{Verdict, reason},
-    view::{Key, View},
+    view::{Ids, Key, View},
 };
 use crate::{
-    api::{self, CallRecord, ConditionType, DeletionPolicy},
-    live::{Action, Delivery, Failure, Lane, Taken, Ticket},
+    api::{self, CallRecord, DeletionPolicy},
+    live::{self, Action, Lane, Taken, Ticket},
     metrics::{ApiWrite, Outcome, WriteResult},
 };
 use std::{
@@ -50,7 +55,7 @@ pub async fn reconcile(shared: &Shared, key: &Key, dossier: &mut Dossier) -> Nex
     };
     let (at, outcome) = run.until_rest().await;
     if outcome != Outcome::Queued {
-        shared.limiter.forget(key);
+        shared.limiter.forget(&Caller::Object(key.clone()));
         run.dossier.queued_since = None;
     }
     Next {
@@ -75,25 +80,32 @@ impl Run<'_> {
         let mut steps = 0;
         while steps < STEPS {
             steps += 1;
-            let Some((view, standing)) = self.shared.store().get(self.key) else {
+            let Some(place) = self.shared.store().get(self.key) else {
                 return (None, Outcome::Released);
             };
+            let view = place.view.clone();
             if view.uid != self.dossier.uid {
                 return (Some(Duration::ZERO), Outcome::Waiting);
             }
             self.notice(&view);
-            let now = self.shared.now();
-            if self.dossier.claim_in_doubt && self.dossier.memory.writable_at <= now.mono {
+            if self.dossier.claim_in_doubt
+                && self.dossier.memory.writable_at <= self.shared.now().mono
+            {
                 if let Some(rest) = self.resolve_claim().await {
                     return rest;
                 }
                 continue;
             }
-            let facts = Facts {
-                view: &view,
-                standing: &standing,
+            let allowed = is_allowed(self.shared, &view);
+            self.settle_parameters(&place, allowed).await;
+            // What is wanted decides how it stands.
+            let Some(place) = self.shared.store().get(self.key) else {
+                continue;
             };
-            let step = plan(facts, &self.dossier.memory, &self.shared.paces, now);
+            if place.view.resource_version != view.resource_version {
+                continue;
+            }
+            let step = self.decide(&place, allowed);
             let is_release = matches!(step, Step::Release(_));
             let is_rest = matches!(step, Step::Rest(_));
             // What is known by now is still put to use; nothing new is begun.
@@ -103,13 +115,26 @@ impl Run<'_> {
             let rest = match step {
                 Step::Guard => self.guard(&view).await,
                 Step::Record(verdict) => self.record(&view, &verdict).await,
+                Step::Learn(ledger) => {
+                    self.dossier.memory.learn(*ledger);
+                    None
+                }
+                Step::Look => self.look_at_channels(&view),
                 Step::Call { call, bought } => {
                     steps = 0;
                     self.call(&view, call, bought).await
                 }
                 Step::Release(evidence) => self.release(&view, &evidence).await,
-                Step::Rest(None) => Some((None, Outcome::Settled)),
-                Step::Rest(Some(at)) => Some((Some(at), Outcome::Waiting)),
+                Step::Rest(at) => {
+                    let outcome = if at.is_some() {
+                        Outcome::Waiting
+                    } else {
+                        Outcome::Settled
+                    };
+                    let again = self.dossier.desired.as_ref();
+                    let again = again.and_then(|desired| desired.again);
+                    Some((at.into_iter().chain(again).min(), outcome))
+                }
             };
             if let Some(rest) = rest {
                 return rest;
@@ -120,10 +145,77 @@ impl Run<'_> {
         (Some(later), Outcome::Failed)
     }
 
+    fn decide(&self, place: &Place, allowed: bool) -> Step {
+        let view = &*place.view;
+        let nothing = Wanted::Nothing;
+        let desired = self.dossier.desired.as_ref();
+        let seen = self.shared.observatory().seen(view);
+        let now = self.shared.now();
+        let facts = Facts {
+            view,
+            standing: &place.standing,
+            output_taken: place.output_taken.as_ref(),
+            allowed,
+            wanted: desired.map_or(&nothing, |desired| &desired.wanted),
+            seen: &seen,
+            cool_until: place.cool_until.max(fresh_until(view, desired, now)),
+        };
+        plan(facts, &self.dossier.memory, &self.shared.paces, now)
+    }
+
+    /// Makes the parameters that the spec asks for, where the object may act on them.
+    async fn settle_parameters(&mut self, place: &Place, allowed: bool) {
+        let view = &place.view;
+        let may_act = match place.standing {
+            Standing::Holder | Standing::Entitled => allowed,
+            Standing::Unsure | Standing::Contested(_) => false,
+        };
+        let relay = view
+            .relay
+            .as_ref()
+            .filter(|_| may_act && view.is_guarded() && !view.is_deleting() && !view.suspend);
+        let Some(relay) = relay else {
+            self.dossier.desired = None;
+            let look = self.shared.store().wants(self.key, &[]);
+            self.look.extend(look);
+            return;
+        };
+        if let Ok(ids) = &view.ids {
+            self.shared.observatory().observe(&ids.app);
+        }
+        let now = self.shared.now().mono;
+        let before = self.dossier.desired.as_ref();
+        if before.is_none_or(|before| !before.is_current(view, now)) {
+            let paces = &self.shared.paces;
+            let desired =
+                Desired::read(&self.shared.cluster, view, relay, before, paces, now).await;
+            self.dossier.desired = Some(desired);
+        }
+        let outputs = match self.dossier.desired.as_ref().map(|desired| &desired.wanted) {
+            Some(Wanted::Known(wanted)) => wanted.outputs.as_slice(),
+            Some(Wanted::Nothing | Wanted::Unavailable { .. }) | None => &[],
+        };
+        let look = self.shared.store().wants(self.key, outputs);
+        self.look.extend(look);
+    }
+
+    /// Asks for a read of the channels; the object is looked at again when there is one.
+    fn look_at_channels(&mut self, view: &View) -> Option<Rest> {
+        let Ok(ids) = &view.ids else {
+            return Some((None, Outcome::Settled));
+        };
+        self.dossier.memory.asked = Some(self.shared.now().mono);
+        self.shared.observatory().ask(&ids.app, self.key.clone());
+        self.shared.wake.notify_one();
+        None
+    }
+
     /// Things to remember or to warn of that decide nothing.
     fn notice(&mut self, view: &Arc<View>) {
         if view.is_guarded() && view.has_claim() {
-            let has_to_stop = view.policy == DeletionPolicy::Stop;
+            let has_started =
+                !view.has_relay || self.dossier.memory.ledger(view).state() != State::Never;
+            let has_to_stop = has_started && view.policy == DeletionPolicy::Stop;
             self.dossier.owned = has_to_stop.then(|| view.clone());
         }
         if !view.is_deleting() {
@@ -155,10 +247,28 @@ impl Run<'_> {
     }
 
     async fn record(&mut self, view: &View, verdict: &Verdict) -> Option<Rest> {
-        let claims = verdict.claim.is_some() && !view.has_claim();
-        // Between the judgement and this write another object may have reserved the task.
-        if claims && !self.shared.store().reserve(self.key) {
+        let outputs = verdict.claim.as_ref().map(|claim| claim.outputs.as_slice());
+        let adds = |outputs: &[String]| {
+            !view.has_claim()
+                || outputs
+                    .iter()
+                    .any(|new| !view.claimed_outputs().contains(new))
+        };
+        let claims = outputs.filter(|outputs| adds(outputs));
+        // Between the judgement and this write another object may have reserved the task or an output.
+        if let Some(outputs) = claims
+            && !self.shared.store().reserve(self.key, outputs)
+        {
             return None;
+        }
+        let intent = verdict
+            .ledger
+            .as_ref()
+            .and_then(|ledger| ledger.intent.as_ref());
+        let is_intent = intent.is_some() && intent != view.status.intent.as_ref();
+        if is_intent && verdict.reason == api::Reason::Starting {
+            // Even if the answer to this write is lost, it is known that no Start was sent on it.
+            self.dossier.memory.intended = intent.cloned();
         }
         let calls: Vec<CallRecord> = self.dossier.calls.iter().cloned().collect();
         let status = verdict.status(view, &calls, self.shared.now().wall);
@@ -166,16 +276,37 @@ impl Run<'_> {
         let is_told = written.is_ok();
         let is_unknown = matches!(written, Err(WriteError::Unknown(_)));
         let rest = self.after_write(ApiWrite::Status, written).await;
-        if claims {
+        if claims.is_some() {
             self.dossier.claim_in_doubt = is_unknown;
             if !is_unknown {
                 self.settle_claim();
             }
         }
         if is_told {
-            self.announce(view, verdict);
+            if verdict.ledger.is_some() {
+                self.dossier.memory.ledger = None;
+            }
+            self.cool_what_was_dropped(view, outputs.unwrap_or_default());
+            announce(self.shared, view, verdict);
         }
         rest
+    }
+
+    /// An Update has left outputs: nobody may use them for a moment.
+    fn cool_what_was_dropped(&self, view: &View, kept: &[String]) {
+        let was_running = Ledger::of(&view.status).state() == State::Running;
+        let dropped: Vec<String> = view
+            .claimed_outputs()
+            .iter()
+            .filter(|output| was_running && !kept.contains(output))
+            .cloned()
+            .collect();
+        if !dropped.is_empty() {
+            let now = self.shared.now().mono;
+            self.shared
+                .store()
+                .cool(view, &dropped, now, now + COOL_DOWN);
+        }
     }
 
     /// The others are judged by what is stored again.
@@ -192,35 +323,6 @@ impl Run<'_> {
             self.settle_claim();
         }
         rest
-    }
-
-    /// An event where the reason changes to one that a person wants to know of.
-    fn announce(&self, view: &View, verdict: &Verdict) {
-        let told = view
-            .status
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == ConditionType::Ready.as_str())
-            .map(|condition| condition.reason.as_str());
-        if told == Some(verdict.reason.as_str()) {
-            return;
-        }
-        let is_warning = verdict.reason.condition() == ConditionType::Stalled
-            || verdict.reason == api::Reason::StopUnconfirmed;
-        if is_warning {
-            tracing::warn!(object = %self.key, uid = view.uid, reason = %verdict.reason, "{}", verdict.message);
-        } else {
-            tracing::info!(object = %self.key, uid = view.uid, reason = %verdict.reason, "{}", verdict.message);
-        }
-        if is_warning || verdict.reason == api::Reason::Armed {
-            tell(
-                self.shared,
-                view,
-                is_warning,
-                verdict.reason.as_str(),
-                verdict.message.clone(),
-            );
-        }
     }
 
     async fn release(&mut self, view: &Arc<View>, evidence: &Evidence) -> Option<Rest> {
@@ -314,16 +416,16 @@ impl Run<'_> {
         self.dossier.memory.writable_at = self.shared.now().mono + wait;
     }
 
-    async fn call(&mut self, view: &View, call: Call, bought: Option<String>) -> Option<Rest> {
+    async fn call(&mut self, view: &Arc<View>, call: Call, bought: Option<String>) -> Option<Rest> {
         let Ok(ids) = &view.ids else {
             return Some((None, Outcome::Settled));
         };
         let action = call.action();
         let asked = Instant::now();
         let ticket = Ticket {
-            lane: Lane::Delete,
+            lane: lane(view, &call),
             namespace: self.key.namespace.clone(),
-            key: self.key.clone(),
+            key: Caller::Object(self.key.clone()),
         };
         let permit = match self
             .shared
@@ -333,6 +435,10 @@ impl Run<'_> {
             Taken::Permit(permit) => permit,
             Taken::Wait => {
                 self.dossier.queued_since.get_or_insert(asked);
+                if matches!(call, Call::ListTask | Call::ListPage(_)) {
+                    let key = self.key.clone();
+                    self.shared.observatory().join_crowd(&ids.app, key);
+                }
                 return Some((None, Outcome::Queued));
             }
         };
@@ -342,38 +448,95 @@ impl Run<'_> {
             .take()
             .map_or(Duration::ZERO, |since| since.elapsed());
         self.shared.metrics.got_turn(action, waited);
-        let sent = Instant::now();
-        let (answer, record, failure) = send(&self.shared.live, ids, &call).await;
-        let ended = Instant::now();
-        match &failure {
-            Some(failure) if failure.delivery == Delivery::NeverSent => permit.unused(),
-            // A reply has begun, whatever became of it.
-            Some(Failure {
-                status: Some(_), ..
-            })
-            | None => permit.ended(ended),
-            Some(_) => permit.unanswered(ended),
+        let view = if call == Call::Start {
+            match self.confirm(view).await {
+                Ok(view) => view,
+                Err(rest) => {
+                    permit.unused();
+                    return rest;
+                }
+            }
+        } else {
+            view.clone()
+        };
+        let carried = self.carried(&view, &call);
+        let relay = carried.as_ref().map(|(relay, _)| relay.clone());
+        if call == Call::Start {
+            self.dossier.memory.sending_start();
         }
+        let sent = Instant::now();
+        let (answer, record, failure) = send(&self.shared.live, ids, &call, relay.as_deref()).await;
+        let ended = Instant::now();
+        permit.close(failure.as_ref(), ended);
         let failure = failure.map(|failure| (failure.class, failure.delivery));
         self.shared.metrics.called(action, failure, ended - sent);
         self.dossier.called(record);
-        self.absorb(view, &call, answer, bought);
+        let sent = sent.saturating_duration_since(self.shared.started);
+        let carried = carried.map(|(_, carried)| carried);
+        self.absorb(&view, &call, answer, (sent, carried), bought);
         None
     }
 
-    fn absorb(&mut self, view: &View, call: &Call, answer: Answer, bought: Option<String>) {
+    /// What a Start or an Update sends.
+    fn carried(&self, view: &View, call: &Call) -> Option<(Arc<live::Relay>, Sent)> {
+        if !matches!(call, Call::Start | Call::Update) {
+            return None;
+        }
+        let desired = self.dossier.desired.as_ref()?;
+        let Wanted::Known(wanted) = &desired.wanted else {
+            return None;
+        };
+        let sent = Sent {
+            hash: wanted.hash.clone(),
+            generation: view.generation,
+        };
+        Some((desired.relay.clone()?, sent))
+    }
+
+    /// Reads the object once more before a Start: nothing is started on a view that is not the newest.
+    async fn confirm(&mut self, view: &View) -> Result<Arc<View>, Option<Rest>> {
+        match self.shared.cluster.read(self.key).await {
+            Ok(live) if live.uid == view.uid => {
+                let live = Arc::new(live);
+                self.learn(View::clone(&live));
+                // The watch may have brought something newer still.
+                let known = self.shared.store().view(self.key).cloned();
+                let is_newest = known.is_some_and(|known| known.version() <= live.version());
+                let may_start = is_newest
+                    && live.is_guarded()
+                    && !live.is_deleting()
+                    && live.generation == view.generation
+                    && live.status.intent == view.status.intent;
+                if may_start { Ok(live) } else { Err(None) }
+            }
+            Ok(_) | Err(WriteError::Gone) => Err(Some(self.gone())),
+            Err(WriteError::Changed(why) | WriteError::Refused(why) | WriteError::Unknown(why)) => {
+                self.write_failed(&why);
+                let at = self.dossier.memory.writable_at;
+                Err(Some((Some(at), Outcome::Waiting)))
+            }
+        }
+    }
+
+    fn absorb(
+        &mut self,
+        view: &View,
+        call: &Call,
+        answer: Answer,
+        (sent, carried): (Duration, Option<Sent>),
+        bought: Option<String>,
+    ) {
         let now = self.shared.now();
         let memory = &mut self.dossier.memory;
         let before = memory.waits.clone();
-        let mut turn = Turn {
-            waits: &mut memory.waits,
+        let mut turn = MemoryTurn {
             generation: view.generation,
             paces: &self.shared.paces,
             now,
             jitter: rand::random_range(0.0..1.0),
             bought: bought.is_some(),
         };
-        memory.trail.absorb(call, answer, &mut turn);
+        memory.absorb(call, answer, view, (sent, carried), &mut turn);
         if let Some(value) = bought {
             memory.bought = Some(Bought {
                 value,
@@ -401,5 +564,55 @@ impl Run<'_> {
                 );
             }
         }
+    }
+}
+
+/// Which calls go before which.
+fn lane(view: &View, call: &Call) -> Lane {
+    match call {
+        Call::Stop { .. } => Lane::Delete,
+        Call::ListTask | Call::ListPage(_) | Call::Users(_) | Call::Identify
+            if view.is_deleting() =>
+        {
+            Lane::Delete
+        }
+        Call::ListTask | Call::ListPage(_) | Call::Users(_) | Call::Identify | Call::Start => {
+            Lane::Create
+        }
+        Call::Update => Lane::Update,
+    }
+}
+
+/// Whether the application policy lets the object name its task.
+fn is_allowed(shared: &Shared, view: &View) -> bool {
+    let Ok(Ids { app, task, .. }) = &view.ids else {
+        return true;
+    };
+    shared
+        .policy
+        .allows(&view.key.namespace, app.as_str(), task.as_str())
+}
+
+/// A process that has just begun does not know what was in use a moment before, unless the object has held its outputs for long enough.
+fn fresh_until(view: &View, desired: Option<&Desired>, now: super::retry::Moment) -> Duration {
+    if now.mono >= COOL_DOWN {
+        return Duration::ZERO;
+    }
+    let outputs = match desired.map(|desired| &desired.wanted) {
+        Some(Wanted::Known(wanted)) => wanted.outputs.as_slice(),
+        Some(Wanted::Nothing | Wanted::Unavailable { .. }) | None => &[],
+    };
+    let claim = view.status.claim.as_ref();
+    let held_since = claim.and_then(|claim| claim.at.as_ref()).map(|at| at.0);
+    let is_long = held_since.is_some_and(|since| {
+        Duration::try_from(now.wall.duration_since(since)).is_ok_and(|held| held > COOL_DOWN)
+    });
+    let is_held = outputs
+        .iter()
+        .all(|output| view.claimed_outputs().contains(output));
+    if is_long && is_held {
+        Duration::ZERO
+    } else {
+        COOL_DOWN
     }
 }

@@ -65,6 +65,10 @@ pub enum Cause {
     Answer(Class),
     /// Stop was answered not-found-like, yet the service still lists the task.
     Unconfirmed,
+    /// The outcome of a Start is open, and the list does not tell yet.
+    Open,
+    /// The task id is taken by a task that this object did not start.
+    Foreign,
 }
 
 /// How the next attempt is spaced.
@@ -81,20 +85,26 @@ enum Spacing {
 impl Cause {
     fn spacing(self) -> Spacing {
         match self {
-            Self::Unconfirmed => Spacing::Doubling,
+            Self::Unconfirmed | Self::Open => Spacing::Doubling,
+            Self::Foreign => Spacing::Slow,
             Self::Answer(class) => match class {
                 Class::ClockSkew => Spacing::AtOnce(1),
                 Class::NonceUsed => Spacing::AtOnce(2),
                 Class::NotFoundLike
                 | Class::InternalError
                 | Class::Throttled
-                | Class::ServiceUnavailable => Spacing::Doubling,
+                | Class::ServiceUnavailable
+                | Class::ChannelAbsent
+                | Class::TaskExists
+                | Class::NotCleared
+                | Class::OutputBusy => Spacing::Doubling,
                 Class::AppIdRejected
                 | Class::RequestRejected
                 | Class::AccessDenied
                 | Class::ServiceNotEnabled
                 | Class::CredentialsMissing
-                | Class::CredentialsRejected => Spacing::Slow,
+                | Class::CredentialsRejected
+                | Class::QuotaExceeded => Spacing::Slow,
             },
         }
     }
@@ -102,7 +112,7 @@ impl Cause {
     /// Whether a changed spec may change the answer, so that it is worth asking again at once.
     fn ends_with_generation(self) -> bool {
         match self {
-            Self::Unconfirmed => false,
+            Self::Unconfirmed | Self::Open | Self::Foreign => false,
             Self::Answer(class) => match class {
                 Class::AppIdRejected | Class::RequestRejected => true,
                 Class::ClockSkew
@@ -114,7 +124,12 @@ impl Cause {
                 | Class::AccessDenied
                 | Class::ServiceNotEnabled
                 | Class::CredentialsMissing
-                | Class::CredentialsRejected => false,
+                | Class::CredentialsRejected
+                | Class::ChannelAbsent
+                | Class::TaskExists
+                | Class::NotCleared
+                | Class::OutputBusy
+                | Class::QuotaExceeded => false,
             },
         }
     }

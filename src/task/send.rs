@@ -1,4 +1,4 @@
-//! One call to the service, and its answer in the words of a deletion.
+//! One call to the service, and its answer reduced to what a decision needs.
 
 use super::{
     evidence::{Answer, Call, Sighting},
@@ -7,23 +7,32 @@ use super::{
 };
 use crate::{
     api::CallRecord,
-    live::{ChannelId, Client, Failure, ListedTask, PAGE_SIZE},
+    live::{ChannelId, Class, Client, Delivery, Failure, ListedTask, PAGE_SIZE, Relay, Success},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-/// Sends one call and reduces its answer.
-pub async fn send(live: &Client, ids: &Ids, call: &Call) -> (Answer, CallRecord, Option<Failure>) {
+/// Sends one call and reduces its answer. `relay`: the parameters of a Start or an Update.
+pub async fn send(
+    live: &Client,
+    ids: &Ids,
+    call: &Call,
+    relay: Option<&Relay>,
+) -> (Answer, CallRecord, Option<Failure>) {
+    let accepted = |reply: Success<()>| {
+        let request_id = reply.request_id.clone();
+        (Answer::Accepted { request_id }, reply.request_id)
+    };
     let reply = match call {
-        Call::Stop { .. } => live.stop(&ids.app, &ids.task).await.map(|reply| {
-            (
-                Answer::Accepted {
-                    request_id: reply.request_id.clone(),
-                },
-                reply.request_id,
-            )
-        }),
-        Call::ListTask => live
+        Call::Stop { .. } => live.stop(&ids.app, &ids.task).await.map(accepted),
+        Call::Start | Call::Update => match relay {
+            Some(relay) if *call == Call::Start => {
+                live.start(&ids.app, &ids.task, relay).await.map(accepted)
+            }
+            Some(relay) => live.update(&ids.app, &ids.task, relay).await.map(accepted),
+            None => Err(Failure::nothing_to_send()),
+        },
+        Call::ListTask | Call::Identify => live
             .list_task(&ids.app, &ids.task)
             .await
             .map(|reply| (Answer::Task(find(&reply.value, ids)), reply.request_id)),
@@ -59,6 +68,7 @@ pub async fn send(live: &Client, ids: &Ids, call: &Call) -> (Answer, CallRecord,
                 class: failure.class,
                 words,
                 says_gone: failure.task_gone,
+                may_act: may_act(&failure),
                 retry_after: failure.retry_after,
             };
             (
@@ -67,6 +77,32 @@ pub async fn send(live: &Client, ids: &Ids, call: &Call) -> (Answer, CallRecord,
                 Some(failure),
             )
         }
+    }
+}
+
+/// Whether the call may have taken effect, or may still: no answer, or one that does not say that it was refused.
+fn may_act(failure: &Failure) -> bool {
+    match failure.delivery {
+        Delivery::NeverSent => false,
+        Delivery::MayHaveArrived => true,
+        Delivery::Answered => match failure.class {
+            // A copy of the request has arrived before.
+            Class::NonceUsed | Class::InternalError | Class::ServiceUnavailable => true,
+            Class::NotFoundLike
+            | Class::TaskExists
+            | Class::NotCleared
+            | Class::ChannelAbsent
+            | Class::OutputBusy
+            | Class::QuotaExceeded
+            | Class::Throttled
+            | Class::AppIdRejected
+            | Class::RequestRejected
+            | Class::AccessDenied
+            | Class::ServiceNotEnabled
+            | Class::CredentialsRejected
+            | Class::ClockSkew
+            | Class::CredentialsMissing => false,
+        },
     }
 }
 
@@ -80,5 +116,14 @@ fn find(listed: &[ListedTask], ids: &Ids) -> Option<Sighting> {
             .as_deref()
             .and_then(|channel| ChannelId::try_from(channel).ok()),
         max_idle: task.max_idle,
+        mix_mode: task.mix_mode.clone(),
+        outputs: task.outputs.as_ref().map(|outputs| {
+            let mut outputs: Vec<String> = outputs
+                .iter()
+                .map(|output| output.as_str().to_owned())
+                .collect();
+            outputs.sort();
+            outputs
+        }),
     })
 }

@@ -1,41 +1,67 @@
 //! The objects as they are known now: what the watch delivered, overtaken by the answers to our own writes.
 
 use super::{
-    ownership::{self, Standing},
+    ownership::{self, OutputRight, Rival, Standing},
     view::{Key, View},
 };
 use crate::api::Phase;
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
-/// Application and task id as texts: what two objects can quarrel about.
-type Address = (String, String);
+/// What two objects can quarrel about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Good {
+    /// A task: account (none: the operator's own), application, task id.
+    Task(Option<String>, String, String),
+    /// An output, by its hash.
+    Output(String),
+}
 
 #[derive(Debug)]
 struct Entry {
     view: Arc<View>,
     /// The watch itself has shown our finalizer on this uid: every older object has been shown before.
     guard_seen: bool,
-    /// Its claim is being written: for the others it holds the task already.
-    claiming: bool,
+    /// Its claim is being written, on the task and on these outputs: for the others it holds them already.
+    claiming: Option<Vec<String>>,
+    /// The outputs that it would start with.
+    wanted: Vec<String>,
 }
 
-/// All objects, and who names which task.
+/// All objects, and who names what.
 #[derive(Debug, Default)]
 pub struct Store {
     entries: HashMap<Key, Entry>,
-    by_address: HashMap<Address, BTreeSet<Key>>,
+    by_good: HashMap<Good, BTreeSet<Key>>,
+    /// Objects with a relay, by application.
+    relays: HashMap<String, BTreeSet<Key>>,
+    /// What was in use until a moment ago, and until when nobody else may use it.
+    cooling: HashMap<Good, Duration>,
 }
 
 /// What a change means for the queue.
 #[derive(Debug, Default)]
 pub struct Changed {
-    /// Objects to look at again: the one that changed, and those that name the same task.
+    /// Objects to look at again: the one that changed, and those that name the same task or output.
     pub look: Vec<Key>,
     /// The object that is gone for good, if one is, as it was last.
     pub gone: Option<Arc<View>>,
+}
+
+/// How an object stands among the others.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The object.
+    pub view: Arc<View>,
+    /// Among those that name the same task.
+    pub standing: Standing,
+    /// The object that has an output which this one wants beyond its claim.
+    pub output_taken: Option<Rival>,
+    /// Until when its task id or an output of it cools down.
+    pub cool_until: Duration,
 }
 
 impl Store {
@@ -76,7 +102,7 @@ impl Store {
         let key = view.key.clone();
         let mut changed = Changed::default();
         if let Some(old) = self.entries.get(&key)
-            && (old.view.uid != view.uid || address(&old.view) != address(&view))
+            && (old.view.uid != view.uid || task(&old.view) != task(&view))
         {
             let is_another = old.view.uid != view.uid;
             changed = self.remove(&key);
@@ -84,32 +110,51 @@ impl Store {
                 changed.gone = None;
             }
         }
-        let rivalry_moved = self
-            .entries
-            .get(&key)
+        let old = self.entries.remove(&key);
+        let rivalry_moved = old
+            .as_ref()
             .is_none_or(|old| ownership::changes_rivals(&old.view, &view));
-        if let Some(address) = address(&view) {
-            self.by_address
-                .entry(address)
+        let (claiming, wanted) = match &old {
+            Some(old) => (old.claiming.clone(), old.wanted.clone()),
+            None => (None, Vec::new()),
+        };
+        let entry = Entry {
+            view: Arc::new(view),
+            guard_seen,
+            claiming,
+            wanted,
+        };
+        let before = old.as_ref().map(goods).unwrap_or_default();
+        let after = goods(&entry);
+        if rivalry_moved {
+            let touched = before.iter().chain(&after);
+            changed.look.extend(self.rivals(touched, &key));
+        }
+        self.index(&key, &before, &after);
+        if let Some(app) = relay_app(&entry.view) {
+            self.relays
+                .entry(app.to_owned())
                 .or_default()
                 .insert(key.clone());
         }
-        let claiming = self.entries.get(&key).is_some_and(|old| old.claiming);
-        if rivalry_moved {
-            changed
-                .look
-                .extend(self.rivals(&view).map(|(rival, _)| rival.key.clone()));
-        }
-        self.entries.insert(
-            key.clone(),
-            Entry {
-                view: Arc::new(view),
-                guard_seen,
-                claiming,
-            },
-        );
+        self.entries.insert(key.clone(), entry);
         changed.look.push(key);
         changed
+    }
+
+    fn index(&mut self, key: &Key, before: &HashSet<Good>, after: &HashSet<Good>) {
+        for good in before.difference(after) {
+            if let Some(keys) = self.by_good.get_mut(good) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.by_good.remove(good);
+                }
+            }
+        }
+        for good in after.difference(before) {
+            let keys = self.by_good.entry(good.clone()).or_default();
+            keys.insert(key.clone());
+        }
     }
 
     /// Forgets an object that is gone.
@@ -117,16 +162,15 @@ impl Store {
         let Some(entry) = self.entries.remove(key) else {
             return Changed::default();
         };
-        let look = self
-            .rivals(&entry.view)
-            .map(|(rival, _)| rival.key.clone())
-            .collect();
-        if let Some(address) = address(&entry.view)
-            && let Some(keys) = self.by_address.get_mut(&address)
+        let goods = goods(&entry);
+        let look = self.rivals(&goods, key);
+        self.index(key, &goods, &HashSet::new());
+        if let Some(app) = relay_app(&entry.view)
+            && let Some(keys) = self.relays.get_mut(app)
         {
             keys.remove(key);
             if keys.is_empty() {
-                self.by_address.remove(&address);
+                self.relays.remove(app);
             }
         }
         Changed {
@@ -150,26 +194,115 @@ impl Store {
         lost.iter().map(|key| self.remove(key)).collect()
     }
 
-    /// The object and its standing among those that name the same task.
+    /// The object, and how it stands among the others.
     #[must_use]
-    pub fn get(&self, key: &Key) -> Option<(Arc<View>, Standing)> {
+    pub fn get(&self, key: &Key) -> Option<Place> {
         let entry = self.entries.get(key)?;
+        let task_rivals = task(&entry.view)
+            .and_then(|task| self.by_good.get(&task))
+            .into_iter()
+            .flatten()
+            .filter(|rival| *rival != key)
+            .filter_map(|rival| {
+                let rival = self.entries.get(rival)?;
+                Some((&*rival.view, rival.claiming.is_some()))
+            });
         let standing = ownership::standing(
-            (&entry.view, entry.claiming),
+            (&entry.view, entry.claiming.is_some()),
             entry.guard_seen,
-            self.rivals(&entry.view),
+            task_rivals,
         );
-        Some((entry.view.clone(), standing))
+        Some(Place {
+            view: entry.view.clone(),
+            standing,
+            output_taken: self.output_rival(key, entry),
+            cool_until: self.cool_until(entry),
+        })
     }
 
-    /// Reserves the task for an object that is about to record its claim, so that no other is entitled meanwhile. False where the
-    /// object may not claim it (any more).
-    pub fn reserve(&mut self, key: &Key) -> bool {
-        let is_entitled = self
-            .get(key)
-            .is_some_and(|(_, standing)| standing == Standing::Entitled);
+    /// The outputs that the object would start with.
+    pub fn wants(&mut self, key: &Key, outputs: &[String]) -> Vec<Key> {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return Vec::new();
+        };
+        if entry.wanted == outputs {
+            return Vec::new();
+        }
+        let before = goods(entry);
+        entry.wanted = outputs.to_vec();
+        let after = goods(entry);
+        let look = self.rivals(before.symmetric_difference(&after), key);
+        self.index(key, &before, &after);
+        look
+    }
+
+    fn output_rival(&self, key: &Key, entry: &Entry) -> Option<Rival> {
+        let claimed = entry.view.claimed_outputs();
+        let wanted = entry
+            .wanted
+            .iter()
+            .filter(|output| !claimed.contains(output));
+        let rivals = wanted.flat_map(|output| {
+            let good = Good::Output(output.clone());
+            let keys = self.by_good.get(&good).into_iter().flatten();
+            keys.filter(|rival| *rival != key).filter_map(|rival| {
+                let rival = self.entries.get(rival)?;
+                let is_claimed = rival.view.claimed_outputs().contains(output)
+                    || rival
+                        .claiming
+                        .as_ref()
+                        .is_some_and(|outputs| outputs.contains(output));
+                let right = if is_claimed {
+                    OutputRight::Claimed
+                } else {
+                    OutputRight::Wanted
+                };
+                Some((&*rival.view, right))
+            })
+        });
+        ownership::output_rival(&entry.view, rivals)
+    }
+
+    fn cool_until(&self, entry: &Entry) -> Duration {
+        let claimed = entry.view.claimed_outputs();
+        let outputs = entry
+            .wanted
+            .iter()
+            .filter(|output| !claimed.contains(output))
+            .map(|output| Good::Output(output.clone()));
+        let task = task(&entry.view).filter(|_| !entry.view.has_claim());
+        outputs
+            .chain(task)
+            .filter_map(|good| self.cooling.get(&good))
+            .max()
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// What the object had in use cools down until then; what has cooled down by `now` is forgotten.
+    pub fn cool(&mut self, view: &View, outputs: &[String], now: Duration, until: Duration) {
+        self.cooling.retain(|_, until| *until > now);
+        let outputs = outputs.iter().map(|output| Good::Output(output.clone()));
+        for good in outputs.chain(task(view)) {
+            self.cooling.insert(good, until);
+        }
+    }
+
+    /// Reserves the task and these outputs for an object that is about to record its claim on them, so that no other is entitled meanwhile.
+    /// False where the object may not claim them (any more).
+    pub fn reserve(&mut self, key: &Key, outputs: &[String]) -> bool {
+        let is_entitled = self.get(key).is_some_and(|place| {
+            let has_task = match place.standing {
+                Standing::Entitled | Standing::Holder => true,
+                Standing::Unsure | Standing::Contested(_) => false,
+            };
+            has_task && place.output_taken.is_none()
+        });
         if let Some(entry) = self.entries.get_mut(key) {
-            entry.claiming = is_entitled;
+            let before = goods(entry);
+            entry.claiming = is_entitled.then(|| outputs.to_vec());
+            let after = goods(entry);
+            self.index(key, &before, &after);
         }
         is_entitled
     }
@@ -179,13 +312,14 @@ impl Store {
         let Some(entry) = self.entries.get_mut(key) else {
             return Vec::new();
         };
-        if !std::mem::take(&mut entry.claiming) {
+        let before = goods(entry);
+        if entry.claiming.take().is_none() {
             return Vec::new();
         }
-        let view = entry.view.clone();
-        self.rivals(&view)
-            .map(|(rival, _)| rival.key.clone())
-            .collect()
+        let after = goods(entry);
+        let look = self.rivals(&before, key);
+        self.index(key, &before, &after);
+        look
     }
 
     /// The newest view, without judging it.
@@ -201,23 +335,68 @@ impl Store {
             .map(|entry| entry.view.status.phase.unwrap_or(Phase::Pending))
     }
 
-    /// The others that name the same task, and whether each is about to record its claim.
-    fn rivals<'a>(&'a self, view: &'a View) -> impl Iterator<Item = (&'a View, bool)> {
-        address(view)
-            .and_then(|address| self.by_address.get(&address))
+    /// Every object.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.entries.keys()
+    }
+
+    /// The applications that have relays.
+    pub fn relay_apps(&self) -> impl Iterator<Item = &str> {
+        self.relays.keys().map(String::as_str)
+    }
+
+    /// The objects with a relay in an application.
+    pub fn relays<'a>(&'a self, app: &str) -> impl Iterator<Item = &'a Arc<View>> {
+        self.relays
+            .get(app)
             .into_iter()
             .flatten()
-            .filter(move |key| **key != view.key)
-            .filter_map(|key| {
-                let entry = self.entries.get(key)?;
-                Some((&*entry.view, entry.claiming))
-            })
+            .filter_map(|key| self.view(key))
+    }
+
+    /// The others that name one of these.
+    fn rivals<'a>(&self, goods: impl IntoIterator<Item = &'a Good>, key: &Key) -> Vec<Key> {
+        let mut rivals: Vec<Key> = goods
+            .into_iter()
+            .filter_map(|good| self.by_good.get(good))
+            .flatten()
+            .filter(|rival| *rival != key)
+            .cloned()
+            .collect();
+        rivals.sort();
+        rivals.dedup();
+        rivals
     }
 }
 
-fn address(view: &View) -> Option<Address> {
-    view.ids
+fn task(view: &View) -> Option<Good> {
+    let account = view
+        .status
+        .claim
         .as_ref()
-        .ok()
-        .map(|ids| (ids.app.as_str().to_owned(), ids.task.as_str().to_owned()))
+        .and_then(|claim| claim.account.clone());
+    view.ids.as_ref().ok().map(|ids| {
+        Good::Task(
+            account,
+            ids.app.as_str().to_owned(),
+            ids.task.as_str().to_owned(),
+        )
+    })
+}
+
+/// Everything that an entry names.
+fn goods(entry: &Entry) -> HashSet<Good> {
+    let claimed = entry.view.claimed_outputs().iter();
+    let claiming = entry.claiming.iter().flatten();
+    claimed
+        .chain(claiming)
+        .chain(&entry.wanted)
+        .map(|output| Good::Output(output.clone()))
+        .chain(task(&entry.view))
+        .collect()
+}
+
+fn relay_app(view: &View) -> Option<&str> {
+    let ids = view.ids.as_ref().ok()?;
+    view.has_relay.then(|| ids.app.as_str())
 }

@@ -1,8 +1,9 @@
-//! What one deletion has learnt of whether the task is stopped. The finalizer goes on positive evidence and on nothing else.
+//! What the stopping of a task has learnt of whether it is stopped. The finalizer goes on positive evidence and on nothing else.
 
 use super::{
     evidence::{Answer, Call, Evidence, Sighting},
     retry::{Cause, Moment, Paces, Trouble, Waits},
+    seen::Seen,
 };
 use crate::live::{Action, ChannelId, Class};
 use std::time::Duration;
@@ -12,9 +13,9 @@ const INTERNAL_ERRORS: u32 = 3;
 /// ... over at least this long.
 const INTERNAL_ERROR_SPAN: Duration = Duration::from_secs(10);
 /// The service stops a task this long after the last person left (vendor page: StopLiveMPUTask).
-const AUTO_STOP: Duration = Duration::from_mins(2);
+pub const AUTO_STOP: Duration = Duration::from_mins(2);
 /// Two readings of a channel that are further apart leave room for somebody who came and went.
-const READING_GAP: Duration = Duration::from_secs(15);
+pub const READING_GAP: Duration = Duration::from_secs(15);
 /// Between two readings at most, so that a slow answer still keeps within [`READING_GAP`].
 const READING_PACE: Duration = Duration::from_secs(10);
 /// A complete read of the list by pages counts only if a second one agrees: pages drift while they are read.
@@ -32,9 +33,15 @@ pub enum Stopped {
     Accepted {
         /// The service's id of the request.
         request_id: String,
+        /// When the Stop was sent.
+        sent: Duration,
     },
     /// Not-found-like: it has to be verified.
     NotFound {
+        /// When the Stop was sent.
+        sent: Duration,
+        /// When it was answered.
+        answered: Duration,
         /// The words name the task as not existing.
         says_gone: bool,
         /// It was the one more Stop after the channel had been empty for long enough.
@@ -97,13 +104,20 @@ pub struct Trail {
 }
 
 impl Trail {
-    /// The evidence that the service has given, if it is enough.
+    /// The evidence that the service has given, if it is enough. `open`: until then a Start may still take effect, so that no Stop sent
+    /// before counts. What the bulk reads show is shared by all that wait.
     #[must_use]
-    pub fn evidence(&self) -> Option<Evidence> {
+    pub fn evidence(&self, open: Option<Duration>, seen: &Seen) -> Option<Evidence> {
+        if self.is_too_early(open) {
+            return None;
+        }
         match (&self.stopped, &self.look) {
-            (Stopped::Accepted { request_id }, _) => Some(Evidence::StopAccepted {
+            (Stopped::Accepted { request_id, .. }, _) => Some(Evidence::StopAccepted {
                 request_id: request_id.clone(),
             }),
+            (Stopped::NotFound { answered, .. }, _) if seen.is_absent_since(*answered) => {
+                Some(Evidence::NotListed)
+            }
             (Stopped::NotFound { .. }, Look::Absent) => Some(Evidence::NotListed),
             (
                 Stopped::NotFound {
@@ -118,15 +132,30 @@ impl Trail {
         }
     }
 
+    /// Whether the last answered Stop was sent while a Start could still take effect.
+    #[must_use]
+    pub fn is_too_early(&self, open: Option<Duration>) -> bool {
+        match self.stopped {
+            Stopped::Accepted { sent, .. } | Stopped::NotFound { sent, .. } => {
+                open.is_some_and(|open| sent < open)
+            }
+            Stopped::Unknown => false,
+        }
+    }
+
     /// The next call, and the moment before which it must not be sent. Not to be asked once there is evidence.
     #[must_use]
     pub fn next(
         &self,
         waits: &Waits,
         generation: i64,
+        open: Option<Duration>,
         paces: &Paces,
         now: Moment,
     ) -> (Call, Duration) {
+        if let Some(open) = open.filter(|_| self.is_too_early(open)) {
+            return (Call::Stop { ripe: false }, open);
+        }
         let due = |action: Action| waits.due(action, generation);
         let (stop_due, list_due) = (
             due(Action::StopLiveMpuTask),
@@ -170,12 +199,12 @@ impl Trail {
         }
     }
 
-    /// Takes the answer to a call.
-    pub fn absorb(&mut self, call: &Call, answer: Answer, turn: &mut Turn<'_>) {
+    /// Takes the answer to a call, which was sent at `sent`.
+    pub fn absorb(&mut self, call: &Call, answer: Answer, sent: Duration, turn: &mut Turn<'_>) {
         let action = call.action();
         match answer {
             Answer::Accepted { request_id } => {
-                self.stopped = Stopped::Accepted { request_id };
+                self.stopped = Stopped::Accepted { request_id, sent };
                 turn.waits.clear(action);
             }
             Answer::Task(shows) => {
@@ -208,6 +237,7 @@ impl Trail {
                 words,
                 says_gone,
                 retry_after,
+                may_act: _,
             } => {
                 let trouble = Trouble {
                     cause: Cause::Answer(class),
@@ -217,7 +247,7 @@ impl Trail {
                 };
                 match call {
                     Call::Stop { ripe } => {
-                        self.stop_failed(class, says_gone, *ripe, &trouble, turn);
+                        self.stop_failed(class, says_gone, (*ripe, sent), &trouble, turn);
                     }
                     Call::ListTask
                         if class == Class::NotFoundLike || class == Class::InternalError =>
@@ -231,7 +261,9 @@ impl Trail {
                         }
                         turn.fail(action, &trouble);
                     }
-                    Call::Users(_) => turn.fail(action, &trouble),
+                    Call::Users(_) | Call::Identify | Call::Start | Call::Update => {
+                        turn.fail(action, &trouble);
+                    }
                 }
             }
         }
@@ -241,7 +273,7 @@ impl Trail {
         &mut self,
         class: Class,
         says_gone: bool,
-        ripe: bool,
+        (ripe, sent): (bool, Duration),
         trouble: &Trouble<'_>,
         turn: &mut Turn<'_>,
     ) {
@@ -270,7 +302,12 @@ impl Trail {
         if !ripe {
             self.look = Look::Unknown;
         }
-        self.stopped = Stopped::NotFound { says_gone, ripe };
+        self.stopped = Stopped::NotFound {
+            sent,
+            answered: turn.now.mono,
+            says_gone,
+            ripe,
+        };
         self.round_was_bought = turn.bought;
         // The wait stays: if the task turns out to be listed still, the spacing goes on doubling from round to round.
     }
@@ -293,6 +330,11 @@ impl Trail {
             | Class::NonceUsed
             | Class::CredentialsMissing => {}
             Class::NotFoundLike
+            | Class::TaskExists
+            | Class::NotCleared
+            | Class::ChannelAbsent
+            | Class::OutputBusy
+            | Class::QuotaExceeded
             | Class::AppIdRejected
             | Class::RequestRejected
             | Class::AccessDenied
@@ -402,7 +444,8 @@ pub struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    fn fail(&mut self, action: Action, trouble: &Trouble<'_>) {
+    /// Remembers a failure.
+    pub fn fail(&mut self, action: Action, trouble: &Trouble<'_>) {
         if self.bought && self.waits.is_waiting_for(action, trouble.cause) {
             return;
         }

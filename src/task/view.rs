@@ -2,14 +2,17 @@
 //! unreadable shape can still be told about and deleted.
 
 use crate::{
-    api::{self, Claim, DeletionPolicy, MixedStreamTaskSpec, MixedStreamTaskStatus},
-    live::{AppId, TaskId},
+    api::{
+        self, Claim, ConditionType, DeletionPolicy, DesiredState, MixedStreamTaskSpec,
+        MixedStreamTaskStatus, Reason, Relay, RestartPolicy,
+    },
+    live::{AppId, ChannelId, TaskId, redact},
 };
 use jiff::Timestamp;
 use kube::core::DynamicObject;
 use serde::Deserialize;
 use serde_json::Value;
-use std::fmt;
+use std::{fmt, sync::Arc, time::Duration};
 
 /// Namespace and name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,6 +36,8 @@ pub struct Ids {
     pub app: AppId,
     /// The task within it.
     pub task: TaskId,
+    /// The spec does not name the task.
+    pub is_default: bool,
 }
 
 /// One object at one resourceVersion.
@@ -60,6 +65,26 @@ pub struct View {
     pub policy: DeletionPolicy,
     /// Hands off while it lives.
     pub suspend: bool,
+    /// The spec has a relay, readable or not: the object starts its task itself.
+    pub has_relay: bool,
+    /// The relay, where it can be read.
+    pub relay: Option<Arc<Relay>>,
+    /// The relay's channel, where it can be read.
+    pub channel: Option<ChannelId>,
+    /// The relay's `MixMode` on the wire, where it can be read.
+    pub mix_mode: Option<&'static str>,
+    /// The relay's `MaxIdleTime`.
+    pub max_idle: Option<Duration>,
+    /// The relay takes people from other channels, too.
+    pub crosses_channels: bool,
+    /// Whether the relay is to run.
+    pub desired: DesiredState,
+    /// Whether it is started again after it stopped by itself.
+    pub restart: RestartPolicy,
+    /// The longest that it may run.
+    pub max_duration: Option<Duration>,
+    /// The annotation that names a running task to take over.
+    pub adopt: Option<String>,
     /// The annotation that asks for a reconcile now.
     pub requested: Option<String>,
     /// The annotation that releases without a confirmed Stop.
@@ -69,43 +94,86 @@ pub struct View {
 }
 
 impl View {
-    /// Reads an object of the watch. `None` where the metadata lacks what the API server always sets.
+    /// Reads an object of the watch. `prefix`: what the ids of tasks begin with whose objects name none. `None` where the metadata lacks what
+    /// the API server always sets.
     #[must_use]
-    pub fn read(object: &DynamicObject) -> Option<Self> {
+    pub fn read(object: &DynamicObject, prefix: &str) -> Option<Self> {
         let meta = &object.metadata;
         let spec = object.data.get("spec").unwrap_or(&Value::Null);
-        let status = object.data.get("status").unwrap_or(&Value::Null);
-        let (policy, suspend, defect) = match MixedStreamTaskSpec::deserialize(spec) {
-            Ok(spec) => (
-                spec.deletion_policy.unwrap_or_default(),
-                spec.suspend.unwrap_or(false),
-                None,
-            ),
-            Err(error) => (
-                lenient(spec, "deletionPolicy").unwrap_or_default(),
-                lenient(spec, "suspend").unwrap_or(false),
-                Some(error.to_string()),
-            ),
+        let status = read_status(object.data.get("status").unwrap_or(&Value::Null));
+        let uid = meta.uid.clone()?;
+        let annotation = |name: &str| {
+            let value = meta.annotations.as_ref()?.get(name)?;
+            Some(value.clone())
         };
-        let annotation = |name: &str| meta.annotations.as_ref()?.get(name).cloned();
+        let adopt =
+            annotation(api::ADOPT_RUNNING_TASK).filter(|id| TaskId::try_from(id.as_str()).is_ok());
+        let has_relay = spec.get("relay").is_some_and(|relay| !relay.is_null());
+        let (parsed, defect) = match MixedStreamTaskSpec::deserialize(spec) {
+            Ok(spec) => (Some(spec), None),
+            // It repeats the value that it does not understand, which may be an ingest URL.
+            Err(error) => (None, Some(redact::shown(&error.to_string(), &[]))),
+        };
+        let policy = parsed.as_ref().map_or_else(
+            || lenient(spec, "deletionPolicy"),
+            |spec| spec.deletion_policy,
+        );
+        let suspend = parsed
+            .as_ref()
+            .map_or_else(|| lenient(spec, "suspend"), |spec| spec.suspend);
+        let relay = parsed
+            .as_ref()
+            .and_then(|spec| spec.relay.clone())
+            .map(Arc::new);
+        let channel = spec
+            .pointer("/relay/channelId")
+            .and_then(Value::as_str)
+            .and_then(|id| ChannelId::try_from(id).ok());
         Some(Self {
             key: Key {
                 namespace: meta.namespace.clone()?,
                 name: meta.name.clone()?,
             },
-            uid: meta.uid.clone()?,
             resource_version: meta.resource_version.clone()?,
             generation: meta.generation.unwrap_or_default(),
             created: meta.creation_timestamp.as_ref()?.0,
             deleted: meta.deletion_timestamp.as_ref().map(|time| time.0),
             finalizers: meta.finalizers.clone().unwrap_or_default(),
-            ids: read_ids(spec),
+            ids: read_ids(spec, || {
+                let named = status.task_id.clone().or_else(|| adopt.clone());
+                has_relay.then(|| named.unwrap_or_else(|| default_task_id(prefix, &uid)))
+            }),
             defect,
-            policy,
-            suspend,
+            policy: policy.unwrap_or_default(),
+            suspend: suspend.unwrap_or(false),
+            has_relay,
+            channel,
+            mix_mode: relay
+                .as_ref()
+                .map(|relay| if relay.single.is_some() { "0" } else { "1" }),
+            max_idle: relay.as_ref().and_then(|relay| {
+                let seconds = u64::try_from(relay.max_idle_seconds?).ok()?;
+                Some(Duration::from_secs(seconds))
+            }),
+            crosses_channels: relay.as_deref().is_some_and(crosses_channels),
+            relay,
+            desired: parsed
+                .as_ref()
+                .and_then(|spec| spec.desired_state)
+                .unwrap_or_default(),
+            restart: parsed
+                .as_ref()
+                .and_then(|spec| spec.restart_policy)
+                .unwrap_or_default(),
+            max_duration: parsed.as_ref().and_then(|spec| {
+                let seconds = u64::try_from(spec.max_duration_seconds?).ok()?;
+                Some(Duration::from_secs(seconds))
+            }),
+            adopt,
             requested: annotation(api::RECONCILE_REQUESTED_AT).filter(|value| !value.is_empty()),
             release: annotation(api::RELEASE_WITHOUT_STOP),
-            status: read_status(status),
+            status,
+            uid,
         })
     }
 
@@ -127,6 +195,46 @@ impl View {
         self.status.claim.is_some()
     }
 
+    /// The hashes of the outputs in the claim.
+    #[must_use]
+    pub fn claimed_outputs(&self) -> &[String] {
+        self.status
+            .claim
+            .as_ref()
+            .map_or(&[], |claim| claim.outputs.as_slice())
+    }
+
+    /// Whether the task's id is made from this object's uid, so that nobody else can have given it.
+    #[must_use]
+    pub fn is_id_from_uid(&self) -> bool {
+        self.ids
+            .as_ref()
+            .is_ok_and(|ids| ids.is_default && ids.task.as_str().ends_with(&self.uid))
+    }
+
+    /// Whether it is to take over a running task, by that task's id.
+    #[must_use]
+    pub fn is_adopting(&self) -> bool {
+        let id = self.ids.as_ref().map(|ids| ids.task.as_str());
+        self.adopt.as_deref().is_some_and(|named| id == Ok(named))
+    }
+
+    /// Whether the last word was that the task of its id was started by something else.
+    #[must_use]
+    pub fn is_told_foreign(&self) -> bool {
+        self.has_claim() && self.told_reason() == Some(Reason::TaskIdInUse.as_str())
+    }
+
+    /// The reason that was told last.
+    #[must_use]
+    pub fn told_reason(&self) -> Option<&str> {
+        self.status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == ConditionType::Ready.as_str())
+            .map(|condition| condition.reason.as_str())
+    }
+
     /// The resourceVersion as a number, to tell which of two views of one uid is newer. API servers store it as one.
     #[must_use]
     pub fn version(&self) -> u64 {
@@ -134,19 +242,53 @@ impl View {
     }
 }
 
+/// Whether it takes people from other channels: then an empty channel of its own does not end it.
+fn crosses_channels(relay: &Relay) -> bool {
+    let own = &relay.channel_id;
+    let users = relay
+        .mixed
+        .iter()
+        .flat_map(|mixed| mixed.users.iter().flatten());
+    users
+        .filter_map(|user| user.channel_id.as_ref())
+        .any(|channel| channel != own)
+}
+
 fn lenient<'de, T: Deserialize<'de>>(value: &'de Value, field: &str) -> Option<T> {
     T::deserialize(value.get(field)?).ok()
 }
 
-fn read_ids(spec: &Value) -> Result<Ids, String> {
+/// The id of a task whose object names none: unique, and told from a neighbour's by the prefix.
+fn default_task_id(prefix: &str, uid: &str) -> String {
+    if prefix.is_empty() {
+        uid.to_owned()
+    } else {
+        format!("{prefix}-{uid}")
+    }
+}
+
+fn read_ids(spec: &Value, otherwise: impl Fn() -> Option<String>) -> Result<Ids, String> {
     let text = |field: &str| {
         spec.get(field)
             .and_then(Value::as_str)
             .ok_or_else(|| format!("spec.{field} is not a text"))
     };
+    let app = AppId::try_from(text("appId")?).map_err(|error| format!("spec.appId: {error}"))?;
+    let is_named = spec.get("taskId").is_some_and(|id| !id.is_null());
+    let default = if is_named { None } else { otherwise() };
+    let is_default = default.is_some();
+    let task = match default {
+        Some(id) => {
+            TaskId::try_from(id.as_str()).map_err(|error| format!("the task id: {error}"))?
+        }
+        None => {
+            TaskId::try_from(text("taskId")?).map_err(|error| format!("spec.taskId: {error}"))?
+        }
+    };
     Ok(Ids {
-        app: AppId::try_from(text("appId")?).map_err(|error| format!("spec.appId: {error}"))?,
-        task: TaskId::try_from(text("taskId")?).map_err(|error| format!("spec.taskId: {error}"))?,
+        app,
+        task,
+        is_default,
     })
 }
 
@@ -158,6 +300,11 @@ fn read_status(status: &Value) -> MixedStreamTaskStatus {
             .filter(|claim| !claim.is_null())
             .map(|claim| Claim::deserialize(claim).unwrap_or_default()),
         intent: lenient(status, "intent"),
+        accepted: lenient(status, "accepted"),
+        started_at: lenient(status, "startedAt"),
+        stopped_at: lenient(status, "stoppedAt"),
+        stop_reason: lenient(status, "stopReason"),
+        task_id: lenient(status, "taskId"),
         ..MixedStreamTaskStatus::default()
     })
 }

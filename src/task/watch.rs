@@ -49,10 +49,12 @@ pub fn watch(cluster: &Cluster, scope: &Scope, paces: &Paces) -> BoxStream<'stat
         let mut listed = HashSet::new();
         let about = part.clone();
         let mut resuming = Resuming::default();
+        let reader = cluster.clone();
         watcher(cluster.watched(part.as_deref()), config)
             // Before the pauses: that a list begins is said before each attempt, and must not pass for a success.
             .filter_map(move |event| {
-                std::future::ready(shown(about.as_ref(), event, &mut listed).transpose())
+                let shown = shown(&reader, about.as_ref(), event, &mut listed);
+                std::future::ready(shown.transpose())
             })
             .backoff(Pauses::default())
             .filter_map(move |result| {
@@ -135,19 +137,20 @@ impl Backoff for Pauses {
 
 /// What an event shows; `None` where that is nothing yet.
 fn shown(
+    cluster: &Cluster,
     part: Option<&String>,
     event: watcher::Result<Event<kube::core::DynamicObject>>,
     listed: &mut HashSet<Key>,
 ) -> watcher::Result<Option<Shown>> {
     Ok(match event? {
-        Event::Apply(object) => read(&object),
+        Event::Apply(object) => read(cluster, &object),
         Event::Delete(object) => gone(object),
         Event::Init => {
             listed.clear();
             None
         }
         Event::InitApply(object) => {
-            let shown = read(&object);
+            let shown = read(cluster, &object);
             if let Some(Shown::Object(view)) = &shown {
                 listed.insert(view.key.clone());
             }
@@ -164,8 +167,8 @@ fn gone(object: kube::core::DynamicObject) -> Option<Shown> {
     }))
 }
 
-fn read(object: &kube::core::DynamicObject) -> Option<Shown> {
-    let view = View::read(object);
+fn read(cluster: &Cluster, object: &kube::core::DynamicObject) -> Option<Shown> {
+    let view = cluster.view(object);
     if view.is_none() {
         tracing::warn!("the API server shows an object without metadata; it is left alone");
     }

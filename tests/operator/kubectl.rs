@@ -63,7 +63,10 @@ async fn kubectl_tells_what_yaml_made_of_an_id() {
             .await
             .success();
         let objects: Api<MixedStreamTask> = Api::namespaced(cluster.client(), &namespace);
-        assert_eq!(objects.get(name).await.unwrap().spec.task_id, meant);
+        assert_eq!(
+            objects.get(name).await.unwrap().spec.task_id.as_deref(),
+            Some(meant)
+        );
     }
 }
 

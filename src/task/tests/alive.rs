@@ -5,7 +5,7 @@ use crate::api::{ConditionType, Phase, Reason};
 
 fn verdict(life: &Life) -> Verdict {
     match life.step() {
-        Step::Record(verdict) => verdict,
+        Step::Record(verdict) => *verdict,
         other => panic!("{other:?}"),
     }
 }
@@ -37,7 +37,7 @@ fn the_finalizer_comes_before_anything_else() {
             Standing::Entitled,
             Standing::Unsure,
             Standing::Holder,
-            Standing::Contested { by: None },
+            Standing::Contested(Rival { name: None }),
         ] {
             let life = Life {
                 standing,
@@ -113,7 +113,7 @@ fn a_contested_object_names_the_holder_only_within_its_namespace() {
         (None, "an object in another namespace"),
     ] {
         let told = verdict(&Life {
-            standing: Standing::Contested { by },
+            standing: Standing::Contested(Rival { name: by }),
             ..Life::of(object.clone())
         });
         assert_eq!(
@@ -170,6 +170,7 @@ fn conditions_are_what_kstatus_reads() {
             message: "words".to_owned(),
             claim: None,
             handled: None,
+            ledger: None,
         };
         let status = verdict.status(&view(fresh()), &[], Timestamp::UNIX_EPOCH);
         let conditions: Vec<(&str, &str)> = status
@@ -201,6 +202,7 @@ fn the_transition_time_moves_only_with_the_status() {
         message: "words".to_owned(),
         claim: None,
         handled: None,
+        ledger: None,
     };
     let later = Timestamp::UNIX_EPOCH;
     let still_true = ready(Reason::Suspended).status(&object, &[], later);

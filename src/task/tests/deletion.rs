@@ -152,7 +152,7 @@ fn a_list_that_does_not_know_ids_is_read_twice_to_its_end() {
             shows: None,
             last: *page == 3,
         },
-        Call::Users(_) => panic!("no channel is known"),
+        Call::Users(_) | Call::Start | Call::Update | Call::Identify => panic!("not for this"),
     });
     assert_eq!(evidence, Some(Evidence::NotListed));
     let pages: Vec<u32> = life
@@ -183,7 +183,7 @@ fn a_task_that_the_second_read_shows_is_not_gone() {
                 last: true,
             }
         }
-        Call::Users(_) => Answer::Users {
+        _ => Answer::Users {
             empty: false,
             timestamp: 0,
         },
@@ -199,6 +199,7 @@ fn with_forbidden_list(says_gone: bool) -> (Life, Option<Evidence>) {
             class: Class::NotFoundLike,
             words: "words".to_owned(),
             says_gone,
+            may_act: false,
             retry_after: None,
         },
         _ => failed(Class::AccessDenied),
@@ -295,7 +296,7 @@ fn orphan_and_contested_objects_are_released_without_a_call() {
         Some(Evidence::Orphaned)
     );
     let mut life = Life {
-        standing: Standing::Contested { by: None },
+        standing: Standing::Contested(Rival { name: None }),
         ..Life::of(deleting())
     };
     assert_eq!(
@@ -314,7 +315,7 @@ fn an_object_that_was_deleted_before_it_was_armed_claims_first_and_is_stopped() 
         panic!("{:?}", life.step())
     };
     assert!(verdict.claim.is_some());
-    life.record(verdict);
+    life.record(*verdict);
     life.standing = Standing::Holder;
     assert!(matches!(
         life.run(HOUR, |_, _| accepted()),
@@ -396,7 +397,7 @@ proptest! {
                 Call::ListTask => Answer::Task(Some(shown(None))),
                 // The task stands on the second page.
                 Call::ListPage(page) => Answer::Page { shows: if *page == 2 { Some(shown(None)) } else { None }, last: *page == 2 },
-                Call::Users(_) => {
+                _ => {
                     readings += 1;
                     Answer::Users { empty: readings % 7 != 0, timestamp: unix(now) }
                 }

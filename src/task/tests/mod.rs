@@ -18,10 +18,11 @@ mod writes;
 
 use super::{
     evidence::{Answer, Call, Evidence, Sighting},
-    ownership::Standing,
-    plan::{Bought, Facts, Memory, Step, plan},
+    memory::{Bought, Memory, MemoryTurn, Sent},
+    ownership::{Rival, Standing},
+    plan::{Facts, Step, Wanted, plan},
     retry::{Moment, Paces},
-    trail::Turn,
+    seen::Seen,
     verdict::Verdict,
     view::View,
 };
@@ -86,7 +87,7 @@ pub fn changed(mut object: Value, place: &str, part: Value) -> Value {
 
 pub fn view(object: Value) -> View {
     let object: DynamicObject = serde_json::from_value(object).unwrap();
-    View::read(&object).unwrap()
+    View::read(&object, "mso").unwrap()
 }
 
 pub fn failed(class: Class) -> Answer {
@@ -94,6 +95,10 @@ pub fn failed(class: Class) -> Answer {
         class,
         words: "words of the service".to_owned(),
         says_gone: false,
+        may_act: matches!(
+            class,
+            Class::ServiceUnavailable | Class::InternalError | Class::NonceUsed
+        ),
         retry_after: None,
     }
 }
@@ -108,6 +113,8 @@ pub fn shown(max_idle: Option<Duration>) -> Sighting {
     Sighting {
         channel: Some(ChannelId::try_from("room-42").unwrap()),
         max_idle,
+        mix_mode: Some("0".to_owned()),
+        outputs: Some(vec!["aaaa".to_owned()]),
     }
 }
 
@@ -115,6 +122,11 @@ pub fn shown(max_idle: Option<Duration>) -> Sighting {
 pub struct Life {
     pub view: View,
     pub standing: Standing,
+    pub output_taken: Option<Rival>,
+    pub allowed: bool,
+    pub wanted: Wanted,
+    pub seen: Seen,
+    pub cool_until: Duration,
     pub memory: Memory,
     pub paces: Paces,
     pub now: Duration,
@@ -130,6 +142,11 @@ impl Life {
         Self {
             view: view(object),
             standing: Standing::Holder,
+            output_taken: None,
+            allowed: true,
+            wanted: Wanted::Nothing,
+            seen: Seen::default(),
+            cool_until: Duration::ZERO,
             memory: Memory::default(),
             paces: Paces::default(),
             now: Duration::ZERO,
@@ -150,6 +167,11 @@ impl Life {
         let facts = Facts {
             view: &self.view,
             standing: &self.standing,
+            output_taken: self.output_taken.as_ref(),
+            allowed: self.allowed,
+            wanted: &self.wanted,
+            seen: &self.seen,
+            cool_until: self.cool_until,
         };
         plan(facts, &self.memory, &self.paces, self.moment())
     }
@@ -164,7 +186,9 @@ impl Life {
             match self.step() {
                 Step::Release(evidence) => return Some(evidence),
                 Step::Guard => panic!("a deleted object cannot be guarded"),
-                Step::Record(verdict) => self.record(verdict),
+                Step::Record(verdict) => self.record(*verdict),
+                Step::Learn(ledger) => self.memory.learn(*ledger),
+                Step::Look => self.memory.asked = Some(self.now),
                 Step::Call { call, bought } => {
                     let answer = service(&call, self.now);
                     self.answer(call, answer, bought);
@@ -183,21 +207,42 @@ impl Life {
     }
 
     pub fn record(&mut self, verdict: Verdict) {
+        let intent = verdict
+            .ledger
+            .as_ref()
+            .and_then(|ledger| ledger.intent.clone());
+        if intent.is_some() && intent != self.view.status.intent {
+            self.memory.intended = intent;
+        }
+        if verdict.ledger.is_some() {
+            self.memory.ledger = None;
+        }
         self.view.status = verdict.status(&self.view, &[], self.moment().wall);
         self.told.push((self.now, verdict));
     }
 
     pub fn answer(&mut self, call: Call, answer: Answer, bought: Option<String>) {
         let now = self.moment();
-        let mut turn = Turn {
-            waits: &mut self.memory.waits,
+        let mut turn = MemoryTurn {
             generation: self.view.generation,
             paces: &self.paces,
             now,
             jitter: self.jitter,
             bought: bought.is_some(),
         };
-        self.memory.trail.absorb(&call, answer, &mut turn);
+        if call == Call::Start {
+            self.memory.sending_start();
+        }
+        let carried = match &self.wanted {
+            Wanted::Known(wanted) if matches!(call, Call::Start | Call::Update) => Some(Sent {
+                hash: wanted.hash.clone(),
+                generation: self.view.generation,
+            }),
+            _ => None,
+        };
+        let sent = (self.now, carried);
+        self.memory
+            .absorb(&call, answer, &self.view, sent, &mut turn);
         if let Some(value) = bought {
             self.memory.bought = Some(Bought {
                 value,

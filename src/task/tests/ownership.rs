@@ -62,13 +62,13 @@ fn store(objects: impl IntoIterator<Item = Value>) -> Store {
 }
 
 fn standing(store: &Store, sketch: &Sketch) -> Standing {
-    store.get(&sketch.key()).unwrap().1
+    store.get(&sketch.key()).unwrap().standing
 }
 
 fn contested(by: Option<&str>) -> Standing {
-    Standing::Contested {
-        by: by.map(str::to_owned),
-    }
+    Standing::Contested(Rival {
+        name: by.map(str::to_owned),
+    })
 }
 
 #[test]
@@ -266,10 +266,10 @@ fn what_a_complete_list_does_not_show_is_gone_in_its_scope_only() {
 fn a_claim_that_is_being_written_counts_already() {
     // The younger one was shown first and is about to record its claim; then the older one appears.
     let mut store = store([NEW.object()]);
-    assert!(store.reserve(&NEW.key()));
+    assert!(store.reserve(&NEW.key(), &[]));
     store.watched(view(OLD.object()));
     assert_eq!(standing(&store, &OLD), contested(Some("new")));
-    assert!(!store.reserve(&OLD.key()));
+    assert!(!store.reserve(&OLD.key(), &[]));
     assert_eq!(
         standing(&store, &NEW),
         Standing::Entitled,

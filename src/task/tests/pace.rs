@@ -76,7 +76,7 @@ fn an_event_does_not_cut_a_wait_short() {
     life.view.generation += 1;
     // The status then judges another generation, which is told; the wait stays.
     if let Step::Record(verdict) = life.step() {
-        life.record(verdict);
+        life.record(*verdict);
     }
     assert_eq!(life.step(), rest);
 }

@@ -95,5 +95,5 @@ fn an_object_without_metadata_is_no_object() {
         "apiVersion": "mixedstream.io/v1alpha1", "kind": "MixedStreamTask", "metadata": {"name": "x"}
     }))
     .unwrap();
-    assert_eq!(View::read(&bare), None);
+    assert_eq!(View::read(&bare, "mso"), None);
 }

@@ -182,12 +182,14 @@ impl Played {
         let long_ago = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
         let shared = Shared {
             store: Mutex::default(),
-            cluster: Cluster::new(server.client(), server.client(), DEADLINE),
+            observatory: Mutex::default(),
+            read_turn: tokio::sync::Notify::new(),
+            wake: tokio::sync::Notify::new(),
+            cluster: Cluster::new(server.client(), server.client(), DEADLINE, "mso".to_owned()),
             live,
             limiter: Limiter::new(long_ago, DEADLINE),
             account: Account::new("own"),
             policy: PolicyInForce::new(Policy::everything()),
-            task_id_prefix: "mso".to_owned(),
             paces: Paces::default(),
             events: Events::start(server.client(), metrics.clone(), DEADLINE),
             metrics,
@@ -323,7 +325,7 @@ async fn each_answer_of_the_api_server_has_its_meaning() {
         ),
     ] {
         let server = Server::with(stored, []);
-        let error = Cluster::new(server.client(), server.client(), DEADLINE)
+        let error = Cluster::new(server.client(), server.client(), DEADLINE, "mso".to_owned())
             .release(&known, false)
             .await
             .unwrap_err();
@@ -331,7 +333,7 @@ async fn each_answer_of_the_api_server_has_its_meaning() {
         assert_eq!(matches!(error, WriteError::Changed(_)), !gone, "{error}");
     }
     let server = Server::with(deleting(), [Meanwhile::LoseReply]);
-    let lost = Cluster::new(server.client(), server.client(), DEADLINE)
+    let lost = Cluster::new(server.client(), server.client(), DEADLINE, "mso".to_owned())
         .release(&known, false)
         .await;
     assert!(matches!(lost, Err(WriteError::Unknown(_))), "{lost:?}");

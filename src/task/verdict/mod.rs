@@ -1,7 +1,11 @@
 //! What is told of an object: phase, conditions and their words, written for the person who reads them at three in the morning.
 
+pub mod relay;
+
 use super::{
     evidence::Sighting,
+    ledger::Ledger,
+    ownership::Rival,
     retry::{Cause, Wait, Waits},
     trail::{Look, Stopped, Trail},
     view::{Ids, View},
@@ -12,6 +16,7 @@ use crate::{
 };
 use jiff::{Timestamp, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use std::time::Duration;
 
 /// What the status should say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,16 +31,33 @@ pub struct Verdict {
     pub claim: Option<Claim>,
     /// The request for a reconcile that is answered.
     pub handled: Option<String>,
+    /// The relay's story, where it has one.
+    pub ledger: Option<Ledger>,
 }
 
 impl Verdict {
-    fn new(phase: Phase, reason: Reason, message: impl Into<String>, claim: Option<Claim>) -> Self {
+    pub(super) fn new(
+        phase: Phase,
+        reason: Reason,
+        message: impl Into<String>,
+        claim: Option<Claim>,
+    ) -> Self {
         Self {
             phase,
             reason,
             message: message.into(),
             claim,
             handled: None,
+            ledger: None,
+        }
+    }
+
+    /// With the relay's story.
+    #[must_use]
+    pub fn with(self, ledger: Ledger) -> Self {
+        Self {
+            ledger: Some(ledger),
+            ..self
         }
     }
 
@@ -105,7 +127,7 @@ impl Verdict {
                 ]
             }
         };
-        MixedStreamTaskStatus {
+        let mut status = MixedStreamTaskStatus {
             observed_generation: Some(view.generation),
             conditions,
             phase: Some(self.phase),
@@ -120,7 +142,11 @@ impl Verdict {
             claim: self.claim.clone(),
             calls: calls.to_vec(),
             ..told.clone()
+        };
+        if let Some(ledger) = self.ledger.clone() {
+            ledger.write(&mut status);
         }
+        status
     }
 }
 
@@ -136,7 +162,7 @@ pub fn whole_seconds(time: Timestamp) -> Timestamp {
 }
 
 /// What deletion will do, in a sentence.
-fn on_deletion(view: &View) -> &'static str {
+pub(super) fn on_deletion(view: &View) -> &'static str {
     match view.policy {
         DeletionPolicy::Stop => "The task will be stopped when this object is deleted.",
         DeletionPolicy::Orphan => {
@@ -169,17 +195,42 @@ pub fn suspended(view: &View, claim: Option<Claim>) -> Verdict {
 
 /// Somebody else has the task.
 #[must_use]
-pub fn task_id_in_use(by: Option<&str>, claim: Option<Claim>) -> Verdict {
-    let who = by.map_or_else(
-        || "an object in another namespace".to_owned(),
-        |name| format!("the object {name} in this namespace"),
-    );
+pub fn task_id_in_use(rival: &Rival, claim: Option<Claim>) -> Verdict {
+    let who = who(rival);
     Verdict::new(
         Phase::Failed,
         Reason::TaskIdInUse,
         format!(
             "The task belongs to {who}. This object does nothing, and its deletion stops nothing. \
              It takes over when the other object is gone; otherwise create it again with another spec.taskId."
+        ),
+        claim,
+    )
+}
+
+pub(super) fn who(rival: &Rival) -> String {
+    rival.name.as_ref().map_or_else(
+        || "an object in another namespace".to_owned(),
+        |name| format!("the object {name} in this namespace"),
+    )
+}
+
+/// The application policy does not let the object name its task.
+#[must_use]
+pub fn app_not_allowed(view: &View, claim: Option<Claim>) -> Verdict {
+    let ids = view.ids.as_ref();
+    let (app, task) = ids.map_or(("", ""), |ids| (ids.app.as_str(), ids.task.as_str()));
+    let deletion = match (&claim, view.policy) {
+        (None, _) => "Its deletion stops nothing.",
+        (Some(_), _) => "It named the task when that was allowed, so its deletion still counts.",
+    };
+    Verdict::new(
+        Phase::Failed,
+        Reason::AppNotAllowed,
+        format!(
+            "The operator's application policy does not let namespace {} name task {task} of application {app} with the operator's \
+             credentials: nothing is sent. {deletion} Ask whoever runs the operator to allow it (--app-policy), or name another one.",
+            view.key.namespace
         ),
         claim,
     )
@@ -208,7 +259,7 @@ pub fn invalid_spec(view: &View, defect: &str, claim: Option<Claim>) -> Verdict 
     )
 }
 
-/// The deletion goes on.
+/// The task is being stopped.
 #[must_use]
 pub fn stopping(claim: Option<Claim>) -> Verdict {
     Verdict::new(
@@ -219,9 +270,20 @@ pub fn stopping(claim: Option<Claim>) -> Verdict {
     )
 }
 
-/// The deletion waits: for what, since when, and what helps.
+/// The stopping waits: for what, since when, and what helps.
 #[must_use]
-pub fn pursuing(ids: &Ids, trail: &Trail, waits: &Waits, claim: Option<Claim>) -> Verdict {
+pub fn pursuing(
+    ids: &Ids,
+    trail: &Trail,
+    waits: &Waits,
+    open: Option<Duration>,
+    claim: Option<Claim>,
+) -> Verdict {
+    if trail.is_too_early(open) {
+        let message = "Stop was answered, but an earlier Start has no answer and may still take effect: the task is stopped once more when \
+                       that can no longer be (--settle-time).";
+        return Verdict::new(Phase::Stopping, Reason::OutcomeUnknown, message, claim);
+    }
     let (reason, message) = match (&trail.stopped, &trail.look) {
         (Stopped::NotFound { .. }, Look::Shown(sighting)) => {
             still_listed(ids, sighting, trail, waits)
@@ -290,16 +352,17 @@ fn failing(action: Action, so: &str, waits: &Waits) -> (Reason, String) {
     (reason(wait.cause), with_schedule(&text, Some(wait)))
 }
 
-fn with_schedule(text: &str, wait: Option<&Wait>) -> String {
+pub(super) fn with_schedule(text: &str, wait: Option<&Wait>) -> String {
     match wait {
         Some(wait) => format!("{text} Failing {}.", wait.schedule()),
         None => text.to_owned(),
     }
 }
 
-fn fault(wait: &Wait) -> String {
+pub(super) fn fault(wait: &Wait) -> String {
     let class = match wait.cause {
-        Cause::Unconfirmed => "is not confirmed",
+        Cause::Unconfirmed | Cause::Open => "is not confirmed",
+        Cause::Foreign => "shows a task that this object did not start",
         Cause::Answer(class) => match class {
             Class::NotFoundLike => "was answered not-found",
             Class::InternalError => "failed inside the service",
@@ -313,6 +376,11 @@ fn fault(wait: &Wait) -> String {
             Class::CredentialsRejected => "was refused for the credentials",
             Class::ClockSkew => "was refused for its date",
             Class::NonceUsed => "was refused as a repetition",
+            Class::ChannelAbsent => "was refused for its channel",
+            Class::TaskExists => "was refused for its task id",
+            Class::NotCleared => "was refused for a task that is not cleared yet",
+            Class::OutputBusy => "was refused for an output",
+            Class::QuotaExceeded => "was refused for the number of tasks",
         },
     };
     if wait.words.is_empty() {
@@ -322,9 +390,9 @@ fn fault(wait: &Wait) -> String {
     }
 }
 
-fn advice(cause: Cause) -> &'static str {
+pub(super) fn advice(cause: Cause) -> &'static str {
     match cause {
-        Cause::Unconfirmed => "It is tried again.",
+        Cause::Unconfirmed | Cause::Open | Cause::Foreign => "It is tried again.",
         Cause::Answer(class) => match class {
             Class::NotFoundLike
             | Class::InternalError
@@ -348,6 +416,17 @@ fn advice(cause: Cause) -> &'static str {
             }
             Class::CredentialsRejected => "Give the operator valid credentials and restart it.",
             Class::ClockSkew => "Check the clock of the operator's node.",
+            Class::ChannelAbsent => "Nobody is in the channel yet; it is tried again.",
+            Class::TaskExists => {
+                "A task with this id exists already: choose another spec.taskId, or stop that task."
+            }
+            Class::NotCleared => "The service clears the old task by itself; it is tried again.",
+            Class::OutputBusy => {
+                "An output belongs to another task, or rests for ten seconds after one; it is tried again."
+            }
+            Class::QuotaExceeded => {
+                "The account has as many tasks as it may have: stop some, or have the vendor raise the limit."
+            }
         },
     }
 }
@@ -357,6 +436,8 @@ fn advice(cause: Cause) -> &'static str {
 pub fn reason(cause: Cause) -> Reason {
     match cause {
         Cause::Unconfirmed => Reason::StopUnconfirmed,
+        Cause::Open => Reason::OutcomeUnknown,
+        Cause::Foreign => Reason::TaskIdInUse,
         Cause::Answer(class) => match class {
             Class::Throttled => Reason::Throttled,
             Class::NotFoundLike
@@ -370,6 +451,10 @@ pub fn reason(cause: Cause) -> Reason {
             Class::ServiceNotEnabled => Reason::ServiceNotEnabled,
             Class::CredentialsMissing => Reason::CredentialsMissing,
             Class::CredentialsRejected => Reason::CredentialsRejected,
+            Class::ChannelAbsent => Reason::WaitingForChannel,
+            Class::TaskExists => Reason::TaskIdInUse,
+            Class::NotCleared | Class::OutputBusy => Reason::CoolingDown,
+            Class::QuotaExceeded => Reason::QuotaExceeded,
         },
     }
 }

@@ -1,0 +1,177 @@
+//! What is known of the relay that an object starts, as its status keeps it.
+
+use super::verdict::whole_seconds;
+use crate::api::{Mark, MixedStreamTaskStatus, StopReason};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// The relay's story so far. Part of the status; what a process learns beyond it is an overlay until it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// A Start is about to be sent, or was sent and the task is not known to be stopped since.
+    pub intent: Option<Mark>,
+    /// The parameters that the service accepted last; none while the outcome of a Start is open.
+    pub accepted: Option<Mark>,
+    /// The first accepted Start.
+    pub started_at: Option<Timestamp>,
+    /// When the task was stopped or found stopped last.
+    pub stopped_at: Option<Timestamp>,
+    /// Why.
+    pub stop_reason: Option<StopReason>,
+    /// After somebody else stopped the task: when its channel was first seen without anybody.
+    pub channel_left_at: Option<Timestamp>,
+}
+
+/// Where the relay stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Nothing was ever started.
+    Never,
+    /// An intent is recorded, and whether its Start took effect is not.
+    Open,
+    /// The service accepted it, and it is not known to be stopped.
+    Running,
+    /// It ran, and was stopped or found stopped.
+    Stopped,
+}
+
+impl Ledger {
+    /// What the status says.
+    #[must_use]
+    pub fn of(status: &MixedStreamTaskStatus) -> Self {
+        let time = |time: &Option<Time>| time.as_ref().map(|time| time.0);
+        Self {
+            intent: status.intent.clone(),
+            accepted: status.accepted.clone(),
+            started_at: time(&status.started_at),
+            stopped_at: time(&status.stopped_at),
+            stop_reason: status.stop_reason,
+            channel_left_at: time(&status.channel_left_at),
+        }
+    }
+
+    /// Writes it into a status.
+    pub fn write(self, status: &mut MixedStreamTaskStatus) {
+        let Self {
+            intent,
+            accepted,
+            started_at,
+            stopped_at,
+            stop_reason,
+            channel_left_at,
+        } = self;
+        status.intent = intent;
+        status.accepted = accepted;
+        status.started_at = started_at.map(Time);
+        status.stopped_at = stopped_at.map(Time);
+        status.stop_reason = stop_reason;
+        status.channel_left_at = channel_left_at.map(Time);
+    }
+
+    /// Where the relay stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match (&self.intent, &self.accepted) {
+            (Some(_), Some(_)) => State::Running,
+            (Some(_), None) => State::Open,
+            (None, _) if self.started_at.is_some() => State::Stopped,
+            (None, _) => State::Never,
+        }
+    }
+
+    /// A Start is about to be sent.
+    #[must_use]
+    pub fn intending(self, intent: Mark) -> Self {
+        Self {
+            intent: Some(intent),
+            accepted: None,
+            ..self
+        }
+    }
+
+    /// The service accepted the intended Start.
+    #[must_use]
+    pub fn started(self, now: Timestamp) -> Self {
+        let now = whole_seconds(now);
+        let accepted = self.intent.as_ref().map(|intent| Mark {
+            at: Some(Time(now)),
+            ..intent.clone()
+        });
+        Self {
+            accepted,
+            started_at: self.started_at.or(Some(now)),
+            stopped_at: None,
+            stop_reason: None,
+            channel_left_at: None,
+            intent: self.intent,
+        }
+    }
+
+    /// The service accepted changed parameters.
+    #[must_use]
+    pub fn updated(self, accepted: Mark) -> Self {
+        Self {
+            accepted: Some(accepted),
+            ..self
+        }
+    }
+
+    /// The intended Start certainly took no effect.
+    #[must_use]
+    pub fn refused(self) -> Self {
+        Self {
+            intent: None,
+            ..self
+        }
+    }
+
+    /// The task is stopped.
+    #[must_use]
+    pub fn stopped(self, reason: StopReason, now: Timestamp) -> Self {
+        let now = whole_seconds(now);
+        Self {
+            intent: None,
+            // A Start whose outcome stayed open may have run.
+            started_at: self.started_at.or_else(|| {
+                let intent = self.intent.as_ref()?;
+                Some(intent.at.as_ref().map_or(now, |at| at.0))
+            }),
+            stopped_at: Some(now),
+            stop_reason: Some(reason),
+            channel_left_at: None,
+            accepted: self.accepted,
+        }
+    }
+
+    /// A running task of the same parameters but, maybe, other details was found and is this object's from now on.
+    #[must_use]
+    pub fn adopted(self, generation: i64, now: Timestamp) -> Self {
+        let now = whole_seconds(now);
+        // Without a hash: whatever the spec asks for is sent as one Update.
+        let mark = Mark {
+            at: Some(Time(now)),
+            generation: Some(generation),
+            parameters_hash: None,
+        };
+        Self {
+            intent: Some(mark.clone()),
+            accepted: Some(mark),
+            started_at: self.started_at.or(Some(now)),
+            stopped_at: None,
+            stop_reason: None,
+            channel_left_at: None,
+        }
+    }
+
+    /// When the last Start or Update was accepted.
+    #[must_use]
+    pub fn accepted_at(&self) -> Option<Timestamp> {
+        self.accepted.as_ref()?.at.as_ref().map(|at| at.0)
+    }
+
+    /// The hash of the parameters accepted last.
+    #[must_use]
+    pub fn accepted_hash(&self) -> Option<&str> {
+        self.accepted.as_ref()?.parameters_hash.as_deref()
+    }
+}

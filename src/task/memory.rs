@@ -1,0 +1,470 @@
+//! What is remembered of an object between reconciles. Lost at a restart, which costs at most some calls and waits.
+
+use super::{
+    evidence::{Answer, Call, Sighting},
+    ledger::{Ledger, State},
+    retry::{Cause, Moment, Paces, Trouble, Waits},
+    trail::{Trail, Turn},
+    view::View,
+};
+use crate::{
+    api::Mark,
+    live::{Action, Class},
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::time::Duration;
+
+/// What is remembered of an object between reconciles.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// What this stopping has learnt.
+    pub trail: Trail,
+    /// The waits per action.
+    pub waits: Waits,
+    /// The last request for a reconcile that bought an attempt.
+    pub bought: Option<Bought>,
+    /// Nothing is written to the API server before this moment: the last write failed.
+    pub writable_at: Duration,
+    /// What is known of the relay beyond the status.
+    pub ledger: Option<Ledger>,
+    /// An intent of this process for which no Start was sent yet that can have taken effect.
+    pub intended: Option<Mark>,
+    /// Until then a Start without an answer may still take effect.
+    pub start_open: Option<Duration>,
+    /// Until then a Stop without an answer may still take effect.
+    pub stop_open: Option<Duration>,
+    /// What the list said of the task while the outcome of a Start was open.
+    pub identity: Option<Identity>,
+    /// The service answered a Start, at this moment, that the task exists, and that can be ours.
+    pub exists: Option<Duration>,
+    /// The task id is taken by a task that this object did not start.
+    pub foreign: bool,
+    /// Since when a read of the channels is waited for.
+    pub asked: Option<Duration>,
+    /// The last Start that was refused.
+    pub refused: Option<Duration>,
+}
+
+/// A request for a reconcile that was honoured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bought {
+    /// The annotation's value.
+    pub value: String,
+    /// When.
+    pub at: Duration,
+}
+
+/// What the list says of the task whose Start has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// When the list was asked.
+    pub asked: Duration,
+    /// What it shows.
+    pub shows: Shows,
+}
+
+/// What the list shows under the task's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shows {
+    /// Nothing.
+    Nothing,
+    /// A task with channel, mode and outputs as this object recorded them.
+    Ours,
+    /// Another task.
+    Another,
+    /// A task whose outputs cannot be read.
+    Unclear,
+}
+
+/// Parameters that a Start or an Update carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Their hash.
+    pub hash: String,
+    /// The generation of the spec that they came from.
+    pub generation: i64,
+}
+
+impl Memory {
+    /// The relay's story as far as it is known.
+    #[must_use]
+    pub fn ledger(&self, view: &View) -> Ledger {
+        self.ledger
+            .clone()
+            .unwrap_or_else(|| Ledger::of(&view.status))
+    }
+
+    /// Takes something in about the relay that has to be stored.
+    pub fn learn(&mut self, ledger: Ledger) {
+        if ledger.state() != State::Open {
+            self.intended = None;
+            self.identity = None;
+            self.exists = None;
+        }
+        if ledger.state() != State::Running {
+            self.asked = None;
+        }
+        self.trail = Trail::default();
+        self.ledger = Some(ledger);
+    }
+
+    /// Until when an open Start forbids any conclusion; after a restart, counted from the start of the process.
+    #[must_use]
+    pub fn open_until(&self, ledger: &Ledger, paces: &Paces) -> Option<Duration> {
+        let is_lost = ledger.state() == State::Open && self.intended.is_none();
+        self.start_open
+            .or_else(|| is_lost.then_some(paces.settle_time))
+    }
+
+    /// Takes the answer to a call. `sent`: when the call was sent; `carried`: the parameters of a Start or an Update.
+    pub fn absorb(
+        &mut self,
+        call: &Call,
+        answer: Answer,
+        view: &View,
+        (sent, carried): (Duration, Option<Sent>),
+        turn: &mut MemoryTurn<'_>,
+    ) {
+        if let Call::Stop { .. } = call
+            && let Answer::Failed { may_act: true, .. } = answer
+        {
+            self.stop_open = Some(turn.now.mono + turn.paces.settle_time);
+        }
+        match call {
+            Call::Start => self.start_answered(answer, view, sent, turn),
+            Call::Update => self.update_answered(&answer, view, carried, turn),
+            Call::Identify => self.identified(&answer, view, sent, turn),
+            Call::Stop { .. } | Call::ListTask | Call::ListPage(_) | Call::Users(_) => {
+                let Self { trail, waits, .. } = self;
+                let mut turn = turn.lend(waits);
+                trail.absorb(call, answer, sent, &mut turn);
+            }
+        }
+    }
+
+    fn start_answered(
+        &mut self,
+        answer: Answer,
+        view: &View,
+        sent: Duration,
+        turn: &mut MemoryTurn<'_>,
+    ) {
+        let ledger = self.ledger(view);
+        match answer {
+            Answer::Accepted { .. } => {
+                self.waits.clear(Action::StartLiveMpuTask);
+                self.start_open = None;
+                self.learn(ledger.started(turn.now.wall));
+            }
+            Answer::Failed {
+                class,
+                words,
+                may_act,
+                retry_after,
+                says_gone: _,
+            } => {
+                let trouble = Trouble {
+                    cause: Cause::Answer(class),
+                    words: &words,
+                    retry_after,
+                    not_before: Duration::ZERO,
+                };
+                self.start_failed(class, may_act, &trouble, (ledger, sent, view), turn);
+            }
+            Answer::Task(_) | Answer::Page { .. } | Answer::Users { .. } => {}
+        }
+    }
+
+    fn start_failed(
+        &mut self,
+        class: Class,
+        may_act: bool,
+        trouble: &Trouble<'_>,
+        (ledger, sent, view): (Ledger, Duration, &View),
+        turn: &mut MemoryTurn<'_>,
+    ) {
+        let intent = ledger.intent.clone();
+        if may_act {
+            self.start_open = Some(turn.now.mono + turn.paces.settle_time);
+            self.identity = None;
+            turn.lend(&mut self.waits)
+                .fail(Action::StartLiveMpuTask, trouble);
+            return;
+        }
+        if class == Class::TaskExists {
+            if ledger.started_at.is_none() && view.is_id_from_uid() {
+                // Nobody else has this id: an earlier Start of this object took effect.
+                self.waits.clear(Action::StartLiveMpuTask);
+                self.start_open = None;
+                self.learn(ledger.started(turn.now.wall));
+            } else if self.start_open.is_some() || ledger.started_at.is_some() {
+                self.exists = Some(sent);
+                self.identity = None;
+                turn.lend(&mut self.waits)
+                    .fail(Action::StartLiveMpuTask, trouble);
+            } else {
+                self.is_foreign(ledger, turn);
+            }
+            return;
+        }
+        self.refused = Some(turn.now.mono);
+        self.asked = None;
+        turn.lend(&mut self.waits)
+            .fail(Action::StartLiveMpuTask, trouble);
+        if passes_soon(class) {
+            // The intent stays good for the next attempt.
+            self.intended = intent;
+        } else {
+            self.learn(ledger.refused());
+        }
+    }
+
+    /// The task id belongs to a task that this object did not start.
+    fn is_foreign(&mut self, ledger: Ledger, turn: &mut MemoryTurn<'_>) {
+        self.waits.clear(Action::StartLiveMpuTask);
+        self.foreign = true;
+        self.start_open = None;
+        self.learn(ledger.refused());
+        turn.lend(&mut self.waits).fail(
+            Action::ListRtcMpuTaskDetail,
+            &Trouble {
+                cause: Cause::Foreign,
+                words: "",
+                retry_after: None,
+                not_before: Duration::ZERO,
+            },
+        );
+    }
+
+    fn update_answered(
+        &mut self,
+        answer: &Answer,
+        view: &View,
+        carried: Option<Sent>,
+        turn: &mut MemoryTurn<'_>,
+    ) {
+        match answer {
+            Answer::Accepted { .. } => {
+                self.waits.clear(Action::UpdateLiveMpuTask);
+                let Some(Sent { hash, generation }) = carried else {
+                    return;
+                };
+                let mark = Mark {
+                    at: Some(Time(super::verdict::whole_seconds(turn.now.wall))),
+                    generation: Some(generation),
+                    parameters_hash: Some(hash),
+                };
+                let ledger = self.ledger(view).updated(mark);
+                self.learn(ledger);
+            }
+            Answer::Failed {
+                class,
+                words,
+                retry_after,
+                may_act: _,
+                says_gone: _,
+            } => turn.lend(&mut self.waits).fail(
+                Action::UpdateLiveMpuTask,
+                &Trouble {
+                    cause: Cause::Answer(*class),
+                    words,
+                    retry_after: *retry_after,
+                    not_before: Duration::ZERO,
+                },
+            ),
+            Answer::Task(_) | Answer::Page { .. } | Answer::Users { .. } => {}
+        }
+    }
+
+    fn identified(
+        &mut self,
+        answer: &Answer,
+        view: &View,
+        asked: Duration,
+        turn: &mut MemoryTurn<'_>,
+    ) {
+        let ledger = self.ledger(view);
+        let shows = match answer {
+            Answer::Task(sighting) => sighting
+                .as_ref()
+                .map_or(Shows::Nothing, |sighting| compare(sighting, view, &ledger)),
+            // The list by id has its own way to say that there is none.
+            Answer::Failed {
+                class: Class::NotFoundLike | Class::InternalError,
+                ..
+            } => Shows::Nothing,
+            Answer::Failed {
+                class,
+                words,
+                retry_after,
+                may_act: _,
+                says_gone: _,
+            } => {
+                let trouble = Trouble {
+                    cause: Cause::Answer(*class),
+                    words,
+                    retry_after: *retry_after,
+                    not_before: Duration::ZERO,
+                };
+                turn.lend(&mut self.waits)
+                    .fail(Action::ListRtcMpuTaskDetail, &trouble);
+                return;
+            }
+            Answer::Accepted { .. } | Answer::Page { .. } | Answer::Users { .. } => return,
+        };
+        self.waits.clear(Action::ListRtcMpuTaskDetail);
+        if ledger.state() != State::Open {
+            self.looked_for_another(answer, view, Identity { asked, shows }, turn);
+            return;
+        }
+        let is_restart = ledger.started_at.is_some();
+        let may_be_stale = is_restart
+            && self
+                .exists
+                .is_none_or(|exists| asked < exists || !turn.cleared(&ledger));
+        let is_settled = self
+            .open_until(&ledger, turn.paces)
+            .is_none_or(|until| asked >= until);
+        let says_enough = !view.is_deleting()
+            && (is_restart || (shows == Shows::Nothing && self.exists.is_none()));
+        match shows {
+            Shows::Ours if !may_be_stale => {
+                self.waits.clear(Action::StartLiveMpuTask);
+                self.start_open = None;
+                self.learn(ledger.started(turn.now.wall));
+            }
+            Shows::Another => self.is_foreign(ledger, turn),
+            // Whatever was sent has had its time: the next Start gives a definite answer.
+            Shows::Nothing | Shows::Ours if is_settled && says_enough => {
+                self.start_open = None;
+                self.learn(ledger.refused());
+            }
+            Shows::Nothing | Shows::Ours | Shows::Unclear => {
+                self.identity = Some(Identity { asked, shows });
+                if view.is_deleting() {
+                    return;
+                }
+                turn.lend(&mut self.waits).fail(
+                    Action::ListRtcMpuTaskDetail,
+                    &Trouble {
+                        cause: Cause::Open,
+                        words: "",
+                        retry_after: None,
+                        not_before: Duration::ZERO,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Nothing of ours runs: the list was asked whether the task that is to be adopted, or that is in the way, is there.
+    fn looked_for_another(
+        &mut self,
+        answer: &Answer,
+        view: &View,
+        identity: Identity,
+        turn: &mut MemoryTurn<'_>,
+    ) {
+        let ledger = self.ledger(view);
+        let Answer::Task(Some(sighting)) = answer else {
+            self.foreign = false;
+            self.identity = Some(identity);
+            return;
+        };
+        if view.is_adopting() && sighting.channel.is_some() && sighting.channel == view.channel {
+            self.foreign = false;
+            self.learn(ledger.adopted(view.generation, turn.now.wall));
+        } else {
+            self.is_foreign(ledger, turn);
+        }
+    }
+
+    /// A Start is sent now: from here on its intent alone says nothing.
+    pub fn sending_start(&mut self) {
+        self.intended = None;
+        self.exists = None;
+    }
+}
+
+/// What an answer is judged with, but for the waits.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryTurn<'a> {
+    /// The object's generation.
+    pub generation: i64,
+    /// The paces in force.
+    pub paces: &'a Paces,
+    /// When the answer came.
+    pub now: Moment,
+    /// Uniform in 0..1.
+    pub jitter: f64,
+    /// The call was sent ahead of the schedule, on request: the schedule stays as it was.
+    pub bought: bool,
+}
+
+impl MemoryTurn<'_> {
+    fn lend<'a>(&'a self, waits: &'a mut Waits) -> Turn<'a> {
+        Turn {
+            waits,
+            generation: self.generation,
+            paces: self.paces,
+            now: self.now,
+            jitter: self.jitter,
+            bought: self.bought,
+        }
+    }
+
+    /// Whether the last stop is so long ago that the service must have cleared the task: what exists under its id runs.
+    fn cleared(&self, ledger: &Ledger) -> bool {
+        ledger.stopped_at.is_none_or(|stopped| {
+            Duration::try_from(self.now.wall.duration_since(stopped))
+                .is_ok_and(|since| since >= self.paces.settle_time)
+        })
+    }
+}
+
+/// Whether a refused Start may be tried again soon with the same intent.
+fn passes_soon(class: Class) -> bool {
+    match class {
+        Class::Throttled
+        | Class::ServiceUnavailable
+        | Class::InternalError
+        | Class::ClockSkew
+        | Class::NonceUsed
+        | Class::NotCleared
+        | Class::OutputBusy => true,
+        Class::NotFoundLike
+        | Class::TaskExists
+        | Class::ChannelAbsent
+        | Class::QuotaExceeded
+        | Class::AppIdRejected
+        | Class::RequestRejected
+        | Class::AccessDenied
+        | Class::ServiceNotEnabled
+        | Class::CredentialsMissing
+        | Class::CredentialsRejected => false,
+    }
+}
+
+/// Whether the task that is listed under our id is the one that this object started: an id made from its uid is nobody else's; otherwise channel,
+/// mode and outputs tell.
+fn compare(sighting: &Sighting, view: &View, ledger: &Ledger) -> Shows {
+    if view.is_id_from_uid() {
+        return Shows::Ours;
+    }
+    let Some(outputs) = &sighting.outputs else {
+        return Shows::Unclear;
+    };
+    let claimed = view
+        .status
+        .claim
+        .as_ref()
+        .map(|claim| claim.outputs.as_slice());
+    let is_same_spec = ledger
+        .intent
+        .as_ref()
+        .is_some_and(|intent| intent.generation == Some(view.generation));
+    let same = sighting.channel == view.channel
+        && (!is_same_spec || sighting.mix_mode.as_deref() == view.mix_mode)
+        && claimed == Some(outputs.as_slice());
+    if same { Shows::Ours } else { Shows::Another }
+}

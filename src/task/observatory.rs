@@ -1,0 +1,463 @@
+//! What the bulk reads of each application show, and when the next read is due. Passive: the controller starts the reads and brings their results.
+//!
+//! There is no status call in this API (dossier 3.6), so that tasks and channels are observed in pages for a whole application, never one by one.
+
+use super::{
+    ledger::{Ledger, State},
+    retry::{Cause, Moment, Paces, Trouble, Waits},
+    seen::{Channel, Seen},
+    store::Store,
+    trail::READING_GAP,
+    view::{Key, View},
+};
+use crate::{
+    api::{DesiredState, RestartPolicy},
+    live::{Action, AppId, Class, Failure, PAGE_SIZE},
+};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+/// Reads at a time, over all applications.
+const READS: usize = 8;
+/// More deletions than this wait for the list before they share a read.
+const CROWD: usize = 10;
+
+/// What is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum What {
+    /// The task list, `ListRtcMPUTaskDetail`.
+    Tasks,
+    /// The live channels, `ListRTCLiveRooms`.
+    Channels,
+}
+
+impl What {
+    /// The action that reads it.
+    #[must_use]
+    pub fn action(self) -> Action {
+        match self {
+            Self::Tasks => Action::ListRtcMpuTaskDetail,
+            Self::Channels => Action::ListRtcLiveRooms,
+        }
+    }
+}
+
+/// One read to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Read {
+    /// Of which application.
+    pub app: AppId,
+    /// Of what.
+    pub what: What,
+    /// Deletions wait for it.
+    pub urgent: bool,
+}
+
+/// A complete read, or why there is none.
+#[derive(Debug)]
+pub struct Ended {
+    /// Which.
+    pub read: Read,
+    /// When it began, since the process started.
+    pub begun: Duration,
+    /// The ids that it showed, or what failed.
+    pub result: Result<HashSet<String>, Box<Failure>>,
+}
+
+/// Everything that is observed.
+#[derive(Debug, Default)]
+pub struct Observatory {
+    apps: HashMap<String, App>,
+    reading: usize,
+}
+
+#[derive(Debug)]
+struct App {
+    id: AppId,
+    tasks: Board,
+    channels: Board,
+    /// The last two complete reads of the list: when each began, and the ids of the tasks.
+    lists: [Option<(Duration, HashSet<String>)>; 2],
+    /// The last complete read of the channels.
+    live: Option<(Duration, HashSet<String>)>,
+    history: HashMap<String, Channel>,
+    /// Why the channels could not be read at the last try.
+    trouble: Option<(Class, String)>,
+    waits: Waits,
+    /// Objects that wait for the next read of the channels.
+    asked: HashSet<Key>,
+    /// Deletions that wait for their turn to ask the list.
+    crowd: HashSet<Key>,
+    /// A running relay's channel was away at the last read: whether it comes back is watched closely.
+    is_away: bool,
+}
+
+/// When something is read.
+#[derive(Debug, Default)]
+struct Board {
+    /// The last read began.
+    begun: Option<Duration>,
+    is_reading: bool,
+    /// Whether a read is wanted is judged at this moment again.
+    check: Duration,
+}
+
+impl App {
+    fn new(id: AppId) -> Self {
+        Self {
+            id,
+            tasks: Board::default(),
+            channels: Board::default(),
+            lists: [None, None],
+            live: None,
+            history: HashMap::new(),
+            trouble: None,
+            waits: Waits::default(),
+            asked: HashSet::new(),
+            crowd: HashSet::new(),
+            is_away: false,
+        }
+    }
+
+    fn board(&mut self, what: What) -> &mut Board {
+        match what {
+            What::Tasks => &mut self.tasks,
+            What::Channels => &mut self.channels,
+        }
+    }
+
+    fn is_crowded(&self) -> bool {
+        let listed = self.lists[1].as_ref().map_or(0, |(_, ids)| ids.len());
+        self.crowd.len() > CROWD.max(4 * (listed / PAGE_SIZE + 1))
+    }
+
+    /// Whether a read is wanted now, and when that is to be judged again if it is not.
+    fn judge(
+        &self,
+        what: What,
+        interest: impl Fn() -> Interest,
+        paces: &Paces,
+        now: Duration,
+    ) -> Verdict {
+        let board = match what {
+            What::Tasks => &self.tasks,
+            What::Channels => &self.channels,
+        };
+        let not_before = self.waits.due(what.action(), 0);
+        if board.is_reading {
+            return Verdict::AfterThis;
+        }
+        let is_asked = match what {
+            What::Tasks => self.is_crowded(),
+            What::Channels => !self.asked.is_empty(),
+        };
+        if is_asked {
+            return if not_before <= now {
+                Verdict::Now
+            } else {
+                Verdict::At(not_before)
+            };
+        }
+        if board.check > now {
+            return Verdict::At(board.check);
+        }
+        let interest = interest();
+        let pace = match what {
+            What::Tasks if interest.running > 0 => paces.sweep_period,
+            What::Channels if interest.waiting > 0 || (self.is_away && interest.running > 0) => {
+                paces.channel_poll.min(paces.sweep_period)
+            }
+            What::Channels if interest.running > 0 => paces.sweep_period,
+            What::Tasks | What::Channels => {
+                return Verdict::At(now + paces.channel_poll.min(paces.sweep_period));
+            }
+        };
+        let due = board
+            .begun
+            .map_or(now, |begun| begun + pace)
+            .max(not_before);
+        if due <= now {
+            Verdict::Now
+        } else {
+            // What is wanted may change meanwhile.
+            Verdict::At(due.min(now + paces.channel_poll.min(paces.sweep_period)))
+        }
+    }
+}
+
+enum Verdict {
+    Now,
+    At(Duration),
+    AfterThis,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Interest {
+    running: usize,
+    waiting: usize,
+}
+
+impl Observatory {
+    /// What is known of the object.
+    #[must_use]
+    pub fn seen(&self, view: &View) -> Seen {
+        let Ok(ids) = &view.ids else {
+            return Seen::default();
+        };
+        let Some(app) = self.apps.get(ids.app.as_str()) else {
+            return Seen::default();
+        };
+        let misses = |read: &Option<(Duration, HashSet<String>)>| {
+            let (begun, listed) = read.as_ref()?;
+            (!listed.contains(ids.task.as_str())).then_some(*begun)
+        };
+        let absent = misses(&app.lists[0]).zip(misses(&app.lists[1]));
+        let channel = view.channel.as_ref().map(|channel| {
+            let channel = channel.as_str();
+            app.history.get(channel).cloned().unwrap_or_else(|| {
+                let mut new = Channel::default();
+                if let Some((begun, live)) = &app.live {
+                    new.take(*begun, live.contains(channel), READING_GAP);
+                }
+                new
+            })
+        });
+        Seen {
+            absent,
+            channel: channel.unwrap_or_default(),
+            channels_fail: app.trouble.as_ref().map(|(_, words)| words.clone()),
+            channels_denied: app
+                .trouble
+                .as_ref()
+                .is_some_and(|(class, _)| *class == Class::AccessDenied),
+        }
+    }
+
+    /// An application has a relay: it is observed from now on.
+    pub fn observe(&mut self, app: &AppId) {
+        self.app(app);
+    }
+
+    fn app(&mut self, app: &AppId) -> &mut App {
+        self.apps
+            .entry(app.as_str().to_owned())
+            .or_insert_with(|| App::new(app.clone()))
+    }
+
+    /// An object wants the channels to be read from now on; it is named when they are.
+    pub fn ask(&mut self, app: &AppId, key: Key) {
+        self.app(app).asked.insert(key);
+    }
+
+    /// A deletion waits for its turn to ask the list. When there are many, they share a read; each is named after it.
+    pub fn join_crowd(&mut self, app: &AppId, key: Key) {
+        self.app(app).crowd.insert(key);
+    }
+
+    /// The reads that begin now.
+    pub fn due(&mut self, store: &Store, paces: &Paces, now: Duration) -> Vec<Read> {
+        let mut due = Vec::new();
+        let mut idle = Vec::new();
+        for (name, app) in &mut self.apps {
+            for what in [What::Channels, What::Tasks] {
+                if self.reading + due.len() >= READS {
+                    break;
+                }
+                match app.judge(what, || interest(store, name), paces, now) {
+                    Verdict::Now => {
+                        let urgent = what == What::Tasks && app.is_crowded();
+                        let board = app.board(what);
+                        board.is_reading = true;
+                        board.check = Duration::ZERO;
+                        due.push(Read {
+                            app: app.id.clone(),
+                            what,
+                            urgent,
+                        });
+                    }
+                    Verdict::At(at) => app.board(what).check = at.min(now + paces.sweep_period),
+                    Verdict::AfterThis => {}
+                }
+            }
+            let is_idle = app.crowd.is_empty() && app.asked.is_empty();
+            let is_reading = app.tasks.is_reading || app.channels.is_reading;
+            if is_idle && !is_reading && store.relays(name).next().is_none() {
+                idle.push(name.clone());
+            }
+        }
+        for name in idle {
+            self.apps.remove(&name);
+        }
+        self.reading += due.len();
+        due
+    }
+
+    /// When [`Observatory::due`] is to be asked again, as far as is known now.
+    #[must_use]
+    pub fn next_at(&self, now: Duration) -> Option<Duration> {
+        if self.reading >= READS {
+            return None;
+        }
+        let next = self.apps.values().flat_map(|app| {
+            let is_asked = [app.is_crowded(), !app.asked.is_empty()];
+            let boards = [(&app.tasks, What::Tasks), (&app.channels, What::Channels)];
+            boards
+                .into_iter()
+                .zip(is_asked)
+                .filter_map(move |((board, what), is_asked)| {
+                    if board.is_reading {
+                        None
+                    } else if is_asked {
+                        Some(app.waits.due(what.action(), 0).max(now))
+                    } else {
+                        Some(board.check)
+                    }
+                })
+        });
+        next.min()
+    }
+
+    /// Takes a read, and names the objects to look at.
+    pub fn ended(
+        &mut self,
+        ended: Ended,
+        store: &Store,
+        paces: &Paces,
+        (now, jitter): (Moment, f64),
+    ) -> Vec<Key> {
+        let Ended {
+            read,
+            begun,
+            result,
+        } = ended;
+        self.reading -= 1;
+        let Some(app) = self.apps.get_mut(read.app.as_str()) else {
+            return Vec::new();
+        };
+        let action = read.what.action();
+        let board = app.board(read.what);
+        board.is_reading = false;
+        board.begun = Some(begun);
+        let relays = || store.relays(read.app.as_str());
+        let mut look: Vec<Key> = match (read.what, result) {
+            (What::Tasks, Ok(ids)) => {
+                app.waits.clear(action);
+                app.lists[0] = app.lists[1].take();
+                let missing = relays()
+                    .filter(|view| is_running(view) && !shows(&ids, view))
+                    .map(|view| view.key.clone())
+                    .collect();
+                app.lists[1] = Some((begun, ids));
+                missing
+            }
+            (What::Channels, Ok(live)) => {
+                app.waits.clear(action);
+                app.trouble = None;
+                app.take_channels(begun, live, relays())
+            }
+            (what, Err(failure)) => {
+                let words = words(&failure);
+                if what == What::Channels {
+                    app.trouble = Some((failure.class, words.clone()));
+                }
+                let trouble = Trouble {
+                    cause: Cause::Answer(failure.class),
+                    words: &words,
+                    retry_after: failure.retry_after,
+                    not_before: Duration::ZERO,
+                };
+                app.waits.fail(action, &trouble, 0, paces, now, jitter);
+                Vec::new()
+            }
+        };
+        look.extend(match read.what {
+            What::Tasks => app.crowd.drain(),
+            What::Channels => app.asked.drain(),
+        });
+        look
+    }
+}
+
+impl App {
+    fn take_channels<'a>(
+        &mut self,
+        begun: Duration,
+        live: HashSet<String>,
+        relays: impl Iterator<Item = &'a std::sync::Arc<View>>,
+    ) -> Vec<Key> {
+        let mut look = Vec::new();
+        let mut history = HashMap::new();
+        self.is_away = false;
+        for view in relays {
+            let Some(channel) = &view.channel else {
+                continue;
+            };
+            let channel = channel.as_str();
+            let is_live = live.contains(channel);
+            if !history.contains_key(channel) {
+                let mut known = self.history.remove(channel).unwrap_or_default();
+                known.take(begun, is_live, READING_GAP);
+                history.insert(channel.to_owned(), known);
+            }
+            let is_running = is_running(view);
+            let is_missing = self.lists[1]
+                .as_ref()
+                .is_some_and(|(_, ids)| !shows(ids, view));
+            self.is_away |= is_running && !is_live;
+            if waits_for_channel(view) || (is_running && (!is_live || is_missing)) {
+                look.push(view.key.clone());
+            }
+        }
+        self.history = history;
+        self.live = Some((begun, live));
+        look
+    }
+}
+
+fn shows(ids: &HashSet<String>, view: &View) -> bool {
+    view.ids
+        .as_ref()
+        .is_ok_and(|own| ids.contains(own.task.as_str()))
+}
+
+fn words(failure: &Failure) -> String {
+    match &failure.code {
+        Some(code) => format!("{code}: {}", failure.message),
+        None => failure.message.clone(),
+    }
+}
+
+fn interest(store: &Store, app: &str) -> Interest {
+    let mut interest = Interest::default();
+    for view in store.relays(app) {
+        if is_running(view) {
+            interest.running += 1;
+        } else if waits_for_channel(view) {
+            interest.waiting += 1;
+        }
+    }
+    interest
+}
+
+fn is_observed(view: &View) -> bool {
+    view.has_relay && view.is_guarded() && !view.is_deleting() && !view.suspend
+}
+
+fn is_running(view: &View) -> bool {
+    is_observed(view) && Ledger::of(&view.status).state() == State::Running
+}
+
+/// Whether the object would start its relay when somebody is in the channel.
+fn waits_for_channel(view: &View) -> bool {
+    let ledger = Ledger::of(&view.status);
+    let may_start = match ledger.state() {
+        State::Never => true,
+        State::Stopped => view.restart == RestartPolicy::WhenChannelReturns,
+        State::Open | State::Running => false,
+    };
+    // One that was not told about yet asks for itself.
+    let is_told = view.status.phase.is_some();
+    is_observed(view) && is_told && may_start && view.desired == DesiredState::Running
+}

@@ -1,0 +1,104 @@
+//! Deletion. It needs only what is in the status and the ids: an unreadable spec, a suspended object or a missing Secret does not block it.
+
+use super::{
+    Facts, Step, claim_of,
+    stopping::{Progress, pursue},
+    tell,
+};
+use crate::{
+    api::{DeletionPolicy, StopReason},
+    task::{
+        evidence::Evidence,
+        ledger::{Ledger, State},
+        memory::Memory,
+        ownership::Standing,
+        retry::{Moment, Paces},
+        trail::Stopped,
+        verdict,
+        view::View,
+    },
+};
+
+pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment) -> Step {
+    let view = facts.view;
+    let ledger = memory.ledger(view);
+    let open = memory.open_until(&ledger, paces);
+    if let Stopped::Accepted { .. } = memory.trail.stopped
+        && let Some(evidence) = memory.trail.evidence(open, facts.seen)
+    {
+        return Step::Release(evidence);
+    }
+    if view.policy == DeletionPolicy::Orphan {
+        return Step::Release(Evidence::Orphaned);
+    }
+    if let Some(evidence) = without_a_stop(view, memory, &ledger) {
+        return Step::Release(evidence);
+    }
+    let declared = view
+        .release
+        .as_deref()
+        .map(str::trim)
+        .filter(|why| !why.is_empty());
+    let declared = declared.map(|why| {
+        Step::Release(Evidence::Declared {
+            why: why.to_owned(),
+        })
+    });
+    let ids = match &view.ids {
+        Ok(ids) => ids,
+        Err(defect) => {
+            return declared.unwrap_or_else(|| {
+                let verdict = verdict::invalid_spec(view, defect, view.status.claim.clone());
+                tell(
+                    view,
+                    verdict.handling(view.requested.clone()),
+                    memory,
+                    now,
+                    None,
+                )
+            });
+        }
+    };
+    match facts.standing {
+        Standing::Holder => {}
+        Standing::Contested(_) => return Step::Release(Evidence::NeverOwned),
+        Standing::Entitled | Standing::Unsure if !facts.allowed => {
+            return Step::Release(Evidence::NotAllowed);
+        }
+        // No Stop without a recorded claim: an object that was deleted before it was armed makes its claim now.
+        Standing::Entitled => {
+            let claim = claim_of(view, view.claimed_outputs(), now);
+            return Step::Record(Box::new(verdict::stopping(Some(claim))));
+        }
+        Standing::Unsure => return Step::Rest(None),
+    }
+    match pursue(facts, ids, memory, &ledger, paces, now) {
+        Progress::Proven(evidence) => Step::Release(evidence),
+        Progress::Next(step) => match declared {
+            Some(release) if memory.trail.failed => release,
+            Some(_) | None => step,
+        },
+    }
+}
+
+/// What a relay's own story proves.
+fn without_a_stop(view: &View, memory: &Memory, ledger: &Ledger) -> Option<Evidence> {
+    if !view.has_relay {
+        return None;
+    }
+    let is_foreign = memory.foreign || view.is_told_foreign();
+    match ledger.state() {
+        State::Never | State::Stopped if is_foreign => Some(Evidence::FoundForeign),
+        State::Never => Some(Evidence::NeverStarted),
+        // Recorded by this process, and no Start was sent.
+        State::Open if memory.intended.is_some() && ledger.started_at.is_none() => {
+            Some(Evidence::NeverStarted)
+        }
+        State::Stopped => match ledger.stop_reason {
+            Some(StopReason::Requested | StopReason::MaxDuration) => Some(Evidence::StoppedBefore),
+            Some(StopReason::ChannelEmpty | StopReason::StoppedElsewhere | StopReason::Unknown)
+            | None => None,
+        },
+        State::Open | State::Running => None,
+    }
+}

@@ -1,0 +1,67 @@
+//! What the bulk reads of an application show of one object. All moments are when a read began, since the process started.
+
+use std::time::Duration;
+
+/// What the bulk reads show of one object's task and channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Seen {
+    /// The last two complete reads of the task list, if neither shows the task: when each began. Pages drift while they are read, so that
+    /// one alone says nothing.
+    pub absent: Option<(Duration, Duration)>,
+    /// The object's channel.
+    pub channel: Channel,
+    /// Why the channels cannot be read now, redacted.
+    pub channels_fail: Option<String>,
+    /// The channels cannot be read since the account's policy does not grant it: nothing but Start itself tells then.
+    pub channels_denied: bool,
+}
+
+/// What the reads of the channels show of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Channel {
+    /// The last complete read.
+    pub read: Option<Duration>,
+    /// The last one that showed the channel.
+    pub live: Option<Duration>,
+    /// The last one that did not.
+    pub away: Option<Duration>,
+    /// The first of an unbroken row of reads, up to the last one, that did not show it.
+    pub away_since: Option<Duration>,
+}
+
+impl Channel {
+    /// Takes a complete read. Two that are further apart than `gap` leave room for somebody who came and went.
+    pub fn take(&mut self, begun: Duration, shows: bool, gap: Duration) {
+        if shows {
+            self.live = Some(begun);
+            self.away_since = None;
+        } else {
+            let unbroken = self
+                .read
+                .is_some_and(|last| begun.saturating_sub(last) <= gap);
+            self.away_since = self.away_since.filter(|_| unbroken).or(Some(begun));
+            self.away = Some(begun);
+        }
+        self.read = Some(begun);
+    }
+
+    /// Whether the last read showed it.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.read.is_some() && self.read == self.live
+    }
+
+    /// Whether the last read did not show it.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.read.is_some() && self.read == self.away
+    }
+}
+
+impl Seen {
+    /// Whether two complete reads of the list, both begun at `moment` or later, do not show the task.
+    #[must_use]
+    pub fn is_absent_since(&self, moment: Duration) -> bool {
+        self.absent.is_some_and(|(first, _)| first >= moment)
+    }
+}

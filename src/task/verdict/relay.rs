@@ -1,0 +1,253 @@
+//! What is told of a relay that lives.
+
+use super::{Verdict, advice, fault, on_deletion, reason, who, with_schedule};
+use crate::{
+    api::{Claim, ConditionType, Phase, Reason, StopReason},
+    live::{Action, Class},
+    task::{
+        ledger::Ledger,
+        ownership::Rival,
+        retry::{Cause, Wait, Waits},
+        view::View,
+    },
+};
+
+/// The relay runs as the spec asks.
+#[must_use]
+pub fn running(view: &View, claim: Option<Claim>) -> Verdict {
+    let message = format!("The relay runs. {}", on_deletion(view));
+    Verdict::new(Phase::Running, Reason::Running, message, claim)
+}
+
+/// The spec asks for no relay, and none was ever started.
+#[must_use]
+pub fn not_started(view: &View, claim: Option<Claim>) -> Verdict {
+    let message = format!(
+        "Not started, as spec.desiredState asks. {}",
+        on_deletion(view)
+    );
+    Verdict::new(Phase::Stopped, Reason::Stopped, message, claim)
+}
+
+/// The relay is stopped as the spec asks.
+#[must_use]
+pub fn stopped(claim: Option<Claim>) -> Verdict {
+    let message = "Stopped, as spec.desiredState asks. Set it to Running to start the relay again.";
+    Verdict::new(Phase::Stopped, Reason::Stopped, message, claim)
+}
+
+/// The relay is over, and stays so.
+#[must_use]
+pub fn completed(ledger: &Ledger, claim: Option<Claim>) -> Verdict {
+    let again = "To start it again, set spec.desiredState to Stopped and back to Running.";
+    let message = match ledger.stop_reason {
+        Some(StopReason::ChannelEmpty) => format!(
+            "The service stopped the relay, since nobody was in its channel (spec.restartPolicy is not WhenChannelReturns). {again}"
+        ),
+        Some(StopReason::StoppedElsewhere) => format!(
+            "The relay was stopped by something else than this operator while its channel was live. {again}"
+        ),
+        Some(StopReason::Unknown) => format!(
+            "The relay is gone; why cannot be told: grant live:ListRTCLiveRooms to the operator's credentials. {again}"
+        ),
+        Some(StopReason::MaxDuration) => {
+            "Stopped after spec.maxDurationSeconds. Raise it to start the relay again.".to_owned()
+        }
+        Some(StopReason::Requested) | None => {
+            "Stopped, and spec.maxDurationSeconds has passed since the first start. Raise it to start the relay again."
+                .to_owned()
+        }
+    };
+    Verdict::new(Phase::Stopped, Reason::Completed, message, claim)
+}
+
+/// A Start is about to be sent.
+#[must_use]
+pub fn starting(claim: Option<Claim>) -> Verdict {
+    let message = "The relay is being started.";
+    Verdict::new(Phase::Pending, Reason::Starting, message, claim)
+}
+
+/// An Update is about to be sent.
+#[must_use]
+pub fn updating(claim: Option<Claim>) -> Verdict {
+    let message = "The running relay is being updated.";
+    Verdict::new(Phase::Running, Reason::Updating, message, claim)
+}
+
+/// Nobody is in the channel, or nobody can tell.
+#[must_use]
+pub fn waiting_for_channel(
+    view: &View,
+    is_restart: bool,
+    fails: Option<&str>,
+    claim: Option<Claim>,
+) -> Verdict {
+    let channel = view.channel.as_ref().map_or("", |channel| channel.as_str());
+    let again = if is_restart { " again" } else { "" };
+    let message = match fails {
+        Some(why) => format!(
+            "The relay is started{again} when somebody is in channel {channel}, but the live channels cannot be read now: {why}"
+        ),
+        None => format!(
+            "Nobody is in channel {channel}. The relay is started{again} when somebody joins."
+        ),
+    };
+    let phase = if is_restart {
+        Phase::Stopped
+    } else {
+        Phase::Pending
+    };
+    Verdict::new(phase, Reason::WaitingForChannel, message, claim)
+}
+
+/// Somebody stopped the relay while its channel was live, so that it is not started again before the channel has been away.
+#[must_use]
+pub fn waiting_for_channel_to_leave(claim: Option<Claim>) -> Verdict {
+    let message = "The relay was stopped by something else than this operator while its channel was live. It is started again when the channel \
+                   has been empty and somebody joins anew.";
+    Verdict::new(Phase::Stopped, Reason::WaitingForChannel, message, claim)
+}
+
+/// An output or the task id was in use a moment ago.
+#[must_use]
+pub fn cooling_down(runs: bool, claim: Option<Claim>) -> Verdict {
+    let message = "An output or the task id may have been in use a moment ago; the service wants ten seconds between two uses. It goes on by \
+                   itself.";
+    Verdict::new(phase_of(runs), Reason::CoolingDown, message, claim)
+}
+
+/// Whether a Start took effect is not known.
+#[must_use]
+pub fn outcome_unknown(waits: &Waits, claim: Option<Claim>) -> Verdict {
+    let so = "A Start was sent, or may have been, and no answer tells whether the relay runs: ListRtcMPUTaskDetail is asked until that is \
+              certain.";
+    let list = waits.get(Action::ListRtcMpuTaskDetail);
+    let message = match list {
+        Some(wait) => match wait.cause {
+            Cause::Answer(Class::AccessDenied) => format!(
+                "{so} It is denied: grant live:ListRtcMPUTaskDetail to the operator's credentials."
+            ),
+            Cause::Answer(_) => with_schedule(&format!("{so} It {}.", fault(wait)), Some(wait)),
+            Cause::Unconfirmed | Cause::Open | Cause::Foreign => so.to_owned(),
+        },
+        None => so.to_owned(),
+    };
+    Verdict::new(Phase::Pending, Reason::OutcomeUnknown, message, claim)
+}
+
+/// A Start was refused, and waits.
+#[must_use]
+pub fn start_fails(wait: Option<&Wait>, is_restart: bool, claim: Option<Claim>) -> Verdict {
+    let Some(wait) = wait else {
+        return starting(claim);
+    };
+    let reason = match (wait.cause, is_restart) {
+        // Of its own earlier task, which is not cleared yet.
+        (Cause::Answer(Class::TaskExists), true) => Reason::CoolingDown,
+        (cause, _) => reason(cause),
+    };
+    let text = format!(
+        "StartLiveMPUTask {}: {} The relay does not run.",
+        fault(wait),
+        advice(wait.cause)
+    );
+    let phase = match reason.condition() {
+        ConditionType::Stalled => Phase::Failed,
+        ConditionType::Ready | ConditionType::Reconciling if is_restart => Phase::Stopped,
+        ConditionType::Ready | ConditionType::Reconciling => Phase::Pending,
+    };
+    Verdict::new(phase, reason, with_schedule(&text, Some(wait)), claim)
+}
+
+/// An Update was refused, and waits. The relay runs on as it was.
+#[must_use]
+pub fn update_fails(wait: Option<&Wait>, claim: Option<Claim>) -> Verdict {
+    let Some(wait) = wait else {
+        return updating(claim);
+    };
+    let reason = match wait.cause {
+        // The task is gone, it seems; the next reads of the list tell.
+        Cause::Answer(Class::NotFoundLike | Class::ChannelAbsent) => Reason::Updating,
+        cause => reason(cause),
+    };
+    let text = format!(
+        "UpdateLiveMPUTask {}: {} The relay runs on as it was before the change.",
+        fault(wait),
+        advice(wait.cause)
+    );
+    Verdict::new(
+        Phase::Running,
+        reason,
+        with_schedule(&text, Some(wait)),
+        claim,
+    )
+}
+
+/// The parameters cannot be told.
+#[must_use]
+pub fn unavailable(reason: Reason, message: &str, runs: bool, claim: Option<Claim>) -> Verdict {
+    let phase = match (reason.condition(), runs) {
+        (_, true) => Phase::Running,
+        (ConditionType::Stalled, false) => Phase::Failed,
+        (ConditionType::Ready | ConditionType::Reconciling, false) => Phase::Pending,
+    };
+    let so = if runs {
+        "The relay runs on as it was."
+    } else {
+        "The relay is not started."
+    };
+    Verdict::new(phase, reason, format!("{message} {so}"), claim)
+}
+
+/// Another object has an output.
+#[must_use]
+pub fn output_in_use(rival: &Rival, runs: bool, claim: Option<Claim>) -> Verdict {
+    let so = if runs {
+        "The change is not sent, and the relay runs on as it was."
+    } else {
+        "This object starts nothing. It takes over when the output is free."
+    };
+    let message = format!(
+        "An output belongs to {}. {so} Otherwise name another one in spec.relay.outputs.",
+        who(rival)
+    );
+    let phase = if runs { Phase::Running } else { Phase::Failed };
+    Verdict::new(phase, Reason::OutputInUse, message, claim)
+}
+
+/// A task of this id exists that this object did not start; or whether one does cannot be told.
+#[must_use]
+pub fn foreign(view: &View, exists: bool, waits: &Waits, claim: Option<Claim>) -> Verdict {
+    let task = view.ids.as_ref().map_or("", |ids| ids.task.as_str());
+    if !exists && let Some(wait) = waits.get(Action::ListRtcMpuTaskDetail) {
+        let text = format!(
+            "Whether task {task} runs already cannot be told: ListRtcMPUTaskDetail {}: {}",
+            fault(wait),
+            advice(wait.cause)
+        );
+        return Verdict::new(
+            Phase::Pending,
+            reason(wait.cause),
+            with_schedule(&text, Some(wait)),
+            claim,
+        );
+    }
+    let message = if view.adopt.is_some() {
+        format!(
+            "Task {task} runs in the service, but not in the channel of this object, so that it is not taken over. This object does nothing, and \
+             its deletion stops nothing."
+        )
+    } else {
+        format!(
+            "Task {task} runs in the service already, and this object did not start it. This object does nothing, and its deletion stops nothing. \
+             It takes the id over when that task is gone; to take over the task, set the annotation mixedstream.io/adopt-running-task to its id; \
+             otherwise create this object again with another spec.taskId, or with none."
+        )
+    };
+    Verdict::new(Phase::Failed, Reason::TaskIdInUse, message, claim)
+}
+
+fn phase_of(runs: bool) -> Phase {
+    if runs { Phase::Running } else { Phase::Pending }
+}
