@@ -1,7 +1,9 @@
 //! The simulator of the Live API as a process of its own, and a typed client of its admin port. The page on the simulator
 //! says what each order and field means.
 
+mod answers;
 mod client;
+mod crowd;
 mod types;
 
 use std::io;
@@ -46,7 +48,11 @@ pub enum SimulatorError {
     },
 }
 
+pub use answers::{
+    Answers, ChannelAbsent, StartExists, StartNotCleared, TaskQuota, TaskQuotaExceeded, UpdateGone,
+};
 pub use client::Admin;
+pub use crowd::Mark;
 pub use types::{
     By, Call, Change, ChangeKind, Channel, Clock, FaultState, Filter, NewTask, Task, TaskState,
     Usage,

@@ -18,14 +18,22 @@ pub struct Admin {
     http: reqwest::Client,
 }
 
+/// A part of the call log.
 #[derive(Deserialize)]
-struct Calls {
-    calls: Vec<Call>,
+pub(super) struct Calls {
+    /// The entries.
+    pub calls: Vec<Call>,
+    /// The sequence number of the next call.
+    pub next: u64,
 }
 
+/// A part of the history.
 #[derive(Deserialize)]
-struct Changes {
-    changes: Vec<Change>,
+pub(super) struct Changes {
+    /// The entries.
+    pub changes: Vec<Change>,
+    /// The sequence number of the next change.
+    pub next: u64,
 }
 
 #[derive(Deserialize)]
@@ -225,7 +233,11 @@ impl Admin {
     /// # Errors
     /// Where the admin port does not answer.
     pub async fn calls(&self, filter: &Filter) -> Result<Vec<Call>> {
-        Ok(self.get::<Calls>("/calls", filter).await?.calls)
+        Ok(self.logged(filter).await?.calls)
+    }
+
+    pub(super) async fn logged(&self, filter: &Filter) -> Result<Calls> {
+        self.get("/calls", filter).await
     }
 
     /// The call log as soon as this many such calls have ended, or after this time.
@@ -259,11 +271,15 @@ impl Admin {
     /// # Errors
     /// Where the admin port does not answer.
     pub async fn history(&self, filter: &Filter) -> Result<Vec<Change>> {
+        Ok(self.changes(filter).await?.changes)
+    }
+
+    pub(super) async fn changes(&self, filter: &Filter) -> Result<Changes> {
         let filter = Filter {
             action: None,
             ..filter.clone()
         };
-        Ok(self.get::<Changes>("/history", &filter).await?.changes)
+        self.get("/history", &filter).await
     }
 
     /// What each account did with each action.
