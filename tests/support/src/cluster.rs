@@ -5,8 +5,8 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
 use control_plane::{Ready, Supervised, tied::spawn};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ObjectMeta, PostParams};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::OnceCell;
@@ -120,6 +120,41 @@ impl Cluster {
             .metadata
             .name
             .expect("a name")
+    }
+
+    /// Creates a Secret, or gives the one of that name these values; keys that are not named stay.
+    pub async fn put_secret(&self, namespace: &str, name: &str, values: &[(&str, &str)]) {
+        let values = values
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        let secret = Secret {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                ..ObjectMeta::default()
+            },
+            string_data: Some(values),
+            ..Secret::default()
+        };
+        let secrets: Api<Secret> = Api::namespaced(self.client(), namespace);
+        let put = match secrets.create(&PostParams::default(), &secret).await {
+            Err(kube::Error::Api(refused)) if refused.is_already_exists() => {
+                let patch = Patch::Merge(&secret);
+                secrets.patch(name, &PatchParams::default(), &patch).await
+            }
+            created => created,
+        };
+        // The values are not shown.
+        put.unwrap_or_else(|error| panic!("no Secret {namespace}/{name}: {error}"));
+    }
+
+    /// Deletes a Secret.
+    pub async fn delete_secret(&self, namespace: &str, name: &str) {
+        let secrets: Api<Secret> = Api::namespaced(self.client(), namespace);
+        secrets
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap_or_else(|error| panic!("Secret {namespace}/{name} is not deleted: {error}"));
     }
 
     /// Applies manifests, server-side. Those without a namespace go to `default`.

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use support::cluster::connect;
@@ -192,6 +192,28 @@ async fn a_deleted_namespace_goes_with_all_that_is_in_it() {
         other => Err(other),
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_secret_is_made_changed_and_deleted() {
+    let cluster = Cluster::shared().await;
+    let namespace = cluster.namespace("secret").await;
+    let secrets: Api<Secret> = Api::namespaced(cluster.client(), &namespace);
+    let value = async |key: &str| {
+        let data = secrets.get("push").await.unwrap().data.unwrap();
+        String::from_utf8(data[key].0.clone()).unwrap()
+    };
+    cluster
+        .put_secret(&namespace, "push", &[("url", "rtmp://x/a"), ("other", "o")])
+        .await;
+    assert_eq!(value("url").await, "rtmp://x/a");
+    cluster
+        .put_secret(&namespace, "push", &[("url", "rtmp://x/b")])
+        .await;
+    assert_eq!(value("url").await, "rtmp://x/b");
+    assert_eq!(value("other").await, "o");
+    cluster.delete_secret(&namespace, "push").await;
+    assert!(secrets.get_opt("push").await.unwrap().is_none());
 }
 
 #[tokio::test]
