@@ -6,8 +6,8 @@ use support::eventually;
 use support::simulator::{ChangeKind, Filter};
 
 use crate::oracle::{
-    QUICK, STOP, armed_with_task, assert_stopped_first, calls_of, deletions, order, quick, running,
-    scene_as, scene_with, until_calls, until_released_on,
+    QUICK, STOP, armed_with_task, assert_promises, assert_stopped_first, calls_of, deletions,
+    order, quick, running, scene_as, scene_with, until_calls, until_released_on,
 };
 use crate::scene::{APP, PATIENCE, Scene, cluster};
 
@@ -109,6 +109,7 @@ async fn assert_crash_cost_at_most_one_stop(scene: &Scene, name: &str) {
     let found = deletions(scene, 1).await;
     assert_eq!(found[name].patches.len(), 1);
     assert_stopped_first(scene, &found).await;
+    assert_promises(scene, &[name], 1).await;
     eprintln!(
         "{name} by SIGKILL between Stop and PATCH: gone after the restart, {} Stops",
         calls.len()

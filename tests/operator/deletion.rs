@@ -8,8 +8,8 @@ use serde_json::json;
 use support::simulator::Filter;
 
 use crate::oracle::{
-    LIST, STOP, armed_with_task, assert_stopped_first, calls_of, deletions, order, quick, running,
-    set_account, until_calls, until_event, until_released_on,
+    LIST, STOP, armed_with_task, assert_promises, assert_stopped_first, calls_of, deletions, order,
+    quick, running, set_account, until_calls, until_event, until_released_on,
 };
 use crate::scene::{APP, condition};
 use crate::switches::STOP_GONE;
@@ -28,6 +28,7 @@ async fn a_deletion_is_one_stop_and_one_patch() {
     assert_eq!(deletion.patches.len(), 1, "{deletion:?}");
     assert_eq!(deletion.status_writes, 0, "{deletion:?}");
     assert_stopped_first(&scene, &found).await;
+    assert_promises(&scene, &["happy"], 0).await;
     let all = scene.simulator.calls(&Filter::default()).await.unwrap();
     assert_eq!(all.len(), 1, "{all:?}");
     assert_eq!(all[0].action.as_deref(), Some(STOP));

@@ -7,14 +7,13 @@ use k8s_openapi::api::core::v1::Event;
 use kube::Api;
 use serde_json::{Value, json};
 use support::audit::Entry;
+use support::promises::{Owner, assert_kept};
 use support::simulator::{Call, ChangeKind, Filter, TaskState};
 use support::{Launch, Simulator, eventually};
 
-use crate::scene::{APP, PATIENCE, Scene, cluster};
+pub use support::promises::{LIST, STOP, USERS};
 
-pub const STOP: &str = "StopLiveMPUTask";
-pub const LIST: &str = "ListRtcMPUTaskDetail";
-pub const USERS: &str = "DescribeChannelUsers";
+use crate::scene::{APP, PATIENCE, Scene, cluster};
 
 /// What the audit log says of a request whose client left before the answer.
 const CLIENT_GONE: u16 = 504;
@@ -136,6 +135,27 @@ fn deletions_now(scene: &Scene) -> BTreeMap<String, Deletion> {
         }
     }
     found
+}
+
+/// Asserts from the logs alone that the promises are kept for these objects, whose tasks have their names. `crashes` is how many Stops more
+/// than one a deletion may have cost, those with a fault apart.
+pub async fn assert_promises(scene: &Scene, names: &[&str], crashes: usize) {
+    let owners: Vec<Owner> = names
+        .iter()
+        .map(|name| Owner::new(name, APP, name))
+        .collect();
+    assert_promises_of(scene, &owners, crashes).await;
+}
+
+/// The same for objects whose tasks have other names.
+pub async fn assert_promises_of(scene: &Scene, owners: &[Owner], crashes: usize) {
+    let Scene {
+        cluster,
+        namespace,
+        simulator,
+        operator: _,
+    } = scene;
+    assert_kept(simulator, cluster, namespace, None, owners, crashes).await;
 }
 
 /// Asserts that none of these tasks ran when the write that removed the object's finalizer came. Name and task id are the same.

@@ -16,6 +16,7 @@ pub mod audit;
 pub mod cluster;
 pub mod operator;
 pub mod process;
+pub mod promises;
 pub mod relay;
 pub mod simulator;
 
