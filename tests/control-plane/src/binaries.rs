@@ -3,6 +3,7 @@
 //! * `KUBEBUILDER_ASSETS` names a folder with etcd and kube-apiserver: these are used. What it lacks of the others is built.
 //! * Otherwise everything is built once into `<cache>/control-plane/<version>/bin`, where `<cache>` is `$MIXED_STREAM_CACHE`, or else
 //!   `${XDG_CACHE_HOME:-$HOME/.cache}/mixed-stream-operator`.
+//! * kstatus, which only tests ask, is a program of our own; it is built there too.
 //! * kubectl is taken from `PATH` if it is 1.32 or newer, the oldest that the tests are known to pass with; otherwise it is built.
 //!
 //! A program gets its name only when it is complete, and one process builds at a time: others wait and find it.
@@ -12,12 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use crate::module::{KSTATUS as KSTATUS_MODULE, Module, TOOLS};
 use crate::tied::{self, Shim};
 use crate::{Error, component, go};
-
-/// The module that pins every version, and the sums of everything that it requires. They are part of this program, so that it can build anywhere.
-const GO_MOD: &str = include_str!("../tools/go.mod");
-const GO_SUM: &str = include_str!("../tools/go.sum");
 
 /// The oldest minor version of Kubernetes 1 whose kubectl will do.
 const OLDEST_KUBECTL: u32 = 32;
@@ -37,7 +35,9 @@ pub struct Binaries {
 
 struct Program {
     name: &'static str,
+    /// The package that it is, or that it asks; its version is the program's.
     package: &'static str,
+    module: Module,
     /// How long a cold build takes on a machine with two cores.
     usually: &'static str,
 }
@@ -45,23 +45,47 @@ struct Program {
 const ETCD: Program = Program {
     name: "etcd",
     package: "go.etcd.io/etcd/server/v3",
+    module: TOOLS,
     usually: "1 minute",
 };
 const SERVER: Program = Program {
     name: "kube-apiserver",
     package: "k8s.io/kubernetes/cmd/kube-apiserver",
+    module: TOOLS,
     usually: "4 minutes",
 };
 const CONTROLLERS: Program = Program {
     name: "kube-controller-manager",
     package: "k8s.io/kubernetes/cmd/kube-controller-manager",
+    module: TOOLS,
     usually: "1 minute",
 };
 const KUBECTL: Program = Program {
     name: "kubectl",
     package: "k8s.io/kubernetes/cmd/kubectl",
+    module: TOOLS,
     usually: "half a minute",
 };
+const KSTATUS: Program = Program {
+    name: "kstatus",
+    package: "github.com/fluxcd/cli-utils/pkg/kstatus/status",
+    module: KSTATUS_MODULE,
+    usually: "half a minute",
+};
+
+impl Program {
+    fn version(&self) -> &'static str {
+        self.module.version_of(self.package)
+    }
+
+    /// The name of its file. The folder tells the control plane's versions, and nothing of other modules.
+    fn file(&self) -> String {
+        match self.module.fingerprint() {
+            Some(fingerprint) => format!("{}-{}-{fingerprint}", self.name, self.version()),
+            None => self.name.to_owned(),
+        }
+    }
+}
 
 /// Finds the programs, and builds what is missing; says on standard error what takes long.
 ///
@@ -100,6 +124,17 @@ pub async fn find_or_build(shim: &Shim) -> Result<Binaries, Error> {
     })
 }
 
+/// Finds the program that asks the kstatus library, or builds it; says on standard error what takes long.
+///
+/// It reads objects from standard input, one per line as JSON (`null` for one that is not there), and answers each with a line of JSON:
+/// `{"status": "Current", "message": "…"}`. It ends with its input.
+///
+/// # Errors
+/// One of [`Error`], when it can be neither found nor built.
+pub async fn kstatus(shim: &Shim) -> Result<PathBuf, Error> {
+    or_build(None, &KSTATUS, &cache()?, shim).await
+}
+
 /// `$MIXED_STREAM_CACHE`, or else `${XDG_CACHE_HOME:-$HOME/.cache}/mixed-stream-operator`.
 fn cache() -> Result<PathBuf, Error> {
     let set = |name| {
@@ -124,13 +159,9 @@ async fn or_build(
     if let Some(path) = found {
         return Ok(path);
     }
-    let version = format!(
-        "{}-etcd-{}",
-        version_of("k8s.io/kubernetes"),
-        version_of(ETCD.package)
-    );
+    let version = format!("{}-etcd-{}", SERVER.version(), ETCD.version());
     let folder = cache.join("control-plane").join(version);
-    let path = folder.join("bin").join(program.name);
+    let path = folder.join("bin").join(program.file());
     if path.is_file() {
         return Ok(path);
     }
@@ -168,14 +199,10 @@ async fn build(
     cache: &Path,
     shim: &Shim,
 ) -> Result<(), Error> {
-    let go = go::find(go_version(), cache, shim).await?;
-    let module = folder.join("module");
-    std::fs::create_dir_all(&module).map_err(Error::io("create the folder", &module))?;
-    for (name, text) in [("go.mod", GO_MOD), ("go.sum", GO_SUM)] {
-        let file = module.join(name);
-        std::fs::write(&file, text).map_err(Error::io("write", &file))?;
-    }
-    let partial = path.with_extension("partial");
+    let go = go::find(program.module.go_version(), cache, shim).await?;
+    let module = folder.join(program.module.folder);
+    program.module.write(&module)?;
+    let partial = path.with_file_name(format!("{}.partial", program.name));
     let log = folder.join(format!("{}.log", program.name));
     let output = File::create(&log).map_err(Error::io("create", &log))?;
     let copy = output.try_clone().map_err(Error::io("create", &log))?;
@@ -192,7 +219,7 @@ async fn build(
             "-o",
         ])
         .arg(&partial)
-        .arg(program.package)
+        .arg(program.module.target(program.package))
         .current_dir(&module)
         .env("GOTOOLCHAIN", "local")
         .env("GOWORK", "off")
@@ -205,7 +232,7 @@ async fn build(
     let what = format!(
         "building {} {}, usually {} on 2 cores",
         program.name,
-        version_of(program.package),
+        program.version(),
         program.usually
     );
     let began = Instant::now();
@@ -234,7 +261,7 @@ async fn build(
 
 /// Kubernetes learns its version from the linker; without it, it calls itself something that clients cannot parse.
 fn link_flags() -> String {
-    let version = version_of("k8s.io/kubernetes");
+    let version = SERVER.version();
     let mut numbers = version.trim_start_matches('v').split('.');
     let (major, minor) = (
         numbers.next().unwrap_or_default(),
@@ -244,26 +271,6 @@ fn link_flags() -> String {
     format!(
         "-s -w -X {variable}Version={version} -X {variable}Major={major} -X {variable}Minor={minor} -X {variable}TreeState=clean"
     )
-}
-
-/// The version that `go.mod` requires of the module with this package.
-fn version_of(package: &str) -> &'static str {
-    GO_MOD
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split_whitespace();
-            Some((words.next()?, words.next()?))
-        })
-        .find(|(module, version)| version.starts_with('v') && package.starts_with(module))
-        .map_or("", |(_, version)| version)
-}
-
-/// The oldest Go that can build the module.
-fn go_version() -> &'static str {
-    GO_MOD
-        .lines()
-        .find_map(|line| line.strip_prefix("go "))
-        .unwrap_or_default()
 }
 
 fn kubectl_on_path() -> Option<PathBuf> {
@@ -287,16 +294,20 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_the_module() {
-        for program in [ETCD, SERVER, CONTROLLERS, KUBECTL] {
-            assert!(
-                version_of(program.package).starts_with('v'),
-                "{}",
-                program.name
-            );
+        for program in [ETCD, SERVER, CONTROLLERS, KUBECTL, KSTATUS] {
+            assert!(program.version().starts_with('v'), "{}", program.name);
+            assert!(program.module.go_version().starts_with("1."));
         }
-        assert_eq!(version_of("k8s.io/kubernetes"), version_of(SERVER.package));
-        assert_ne!(version_of(ETCD.package), version_of(SERVER.package));
-        assert!(go_version().starts_with("1."));
+        assert_eq!(TOOLS.version_of("k8s.io/kubernetes"), SERVER.version());
+        assert_ne!(ETCD.version(), SERVER.version());
         assert!(link_flags().contains("gitMajor=1 "));
+    }
+
+    #[test]
+    fn a_program_of_our_own_is_named_by_its_version_and_its_contents() {
+        assert_eq!(SERVER.file(), "kube-apiserver");
+        let name = format!("kstatus-{}-", KSTATUS.version());
+        let fingerprint = KSTATUS.file().strip_prefix(&name).map(str::len);
+        assert_eq!(fingerprint, Some(16), "{}", KSTATUS.file());
     }
 }

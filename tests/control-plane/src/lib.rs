@@ -1,6 +1,6 @@
 //! A real Kubernetes control plane for tests and the demo: etcd, kube-apiserver and kube-controller-manager, no nodes.
 //!
-//! * [`binaries`] finds the programs or builds them from the pinned Go module in `tools/`, into a cache folder.
+//! * [`binaries`] finds the programs or builds them from the pinned Go modules in `tools/` and `kstatus/`, into a cache folder.
 //! * [`ControlPlane`] runs them in a temporary folder, on loopback alone.
 //! * The binary `control-plane` is the supervisor of one control plane; [`Supervised`] starts it and gives it orders.
 //!
@@ -15,6 +15,7 @@ mod credentials;
 mod error;
 pub mod folder;
 mod go;
+mod module;
 mod plane;
 mod port;
 mod supervised;

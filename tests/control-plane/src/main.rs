@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use control_plane::tied::{self, Shim};
 use control_plane::{binaries, supervise};
 
-/// A real Kubernetes control plane for tests: etcd, kube-apiserver, kube-controller-manager.
+/// A real Kubernetes control plane for tests: etcd, kube-apiserver, kube-controller-manager; and what tests ask beside it.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -67,11 +67,13 @@ async fn work(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     match command {
         Command::Build => {
             let found = binaries::find_or_build(&shim).await?;
+            let kstatus = binaries::kstatus(&shim).await?;
             for path in [
                 found.etcd,
                 found.kube_apiserver,
                 found.kube_controller_manager,
                 found.kubectl,
+                kstatus,
             ] {
                 println!("{}", path.display());
             }

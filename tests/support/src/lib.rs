@@ -14,6 +14,7 @@
 
 pub mod audit;
 pub mod cluster;
+pub mod kstatus;
 pub mod operator;
 pub mod process;
 pub mod promises;
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::Cluster;
 pub use control_plane::Component;
+pub use kstatus::Kstatus;
 pub use operator::{Launch, Operator};
 pub use process::Process;
 pub use simulator::Simulator;
