@@ -45,6 +45,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
              ALIBABA_CLOUD_ACCESS_KEY_SECRET"
         );
     }
+    let is_one_tenant = settings.app_policy.is_none();
     let policy = policy(settings.app_policy).await?;
     let listener = TcpListener::bind(settings.listen).await.with_context(|| {
         format!(
@@ -82,6 +83,12 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         started,
         draining: draining.clone(),
     });
+    if is_one_tenant {
+        tracing::warn!(
+            "no application policy: whoever may create a MixedStreamTask can have any task of the account stopped, which is right for one \
+             tenant only; for several give --app-policy a file with rules"
+        );
+    }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         endpoint = settings.endpoint.as_str(),
@@ -122,10 +129,6 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 /// The application policy, which follows its file until the runtime ends.
 async fn policy(file: Option<PathBuf>) -> anyhow::Result<PolicyInForce> {
     let Some(path) = file else {
-        tracing::warn!(
-            "no application policy: whoever may create a MixedStreamTask can have any task of the account stopped, which is right for one \
-             tenant only; for several give --app-policy a file with rules"
-        );
         return Ok(PolicyInForce::new(Policy::everything()));
     };
     let file = PolicyFile::open(path)

@@ -67,6 +67,11 @@ async fn refuses(launch: &Launch, words: &str) {
 async fn what_cannot_work_is_refused_in_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let base = nowhere(&kubeconfig(folder.path()));
+    let broken = write(
+        folder.path(),
+        "policy.yaml",
+        "rules: [{namespace: a, appIds: [b]}]",
+    );
     for (flags, words) in [
         (&["--call-deadline", "99ms"][..], "--call-deadline"),
         (&["--backoff-min", "10"], "500ms, 10s, 2m"),
@@ -77,6 +82,12 @@ async fn what_cannot_work_is_refused_in_a_sentence() {
         (&["--watch-silence", "999ms"], "1s"),
         (&["--watch-silence=-1s"], "--watch-silence"),
         (&["--namespaces", "Team_A"], "Team_A"),
+        (&["--task-id-prefix", "a b"], "1 to 18 letters"),
+        (
+            &["--app-policy", "/nowhere/policy.yaml"],
+            "leave the flag out",
+        ),
+        (&["--app-policy", broken.to_str().unwrap()], "unknown field"),
         (&["--unknown"], "--unknown"),
         (&["stray"], "stray"),
     ] {
@@ -175,8 +186,12 @@ async fn a_broken_kubeconfig_is_refused_in_a_sentence() {
 async fn without_credentials_it_warns_and_serves() {
     let mut scene = Scene::with("nobody", Launch::no_credentials).await;
     let logs = String::from_utf8(scene.operator.logs()).unwrap();
-    let warning = logs.lines().find(|line| line.contains("\"WARN\"")).unwrap();
+    let mut warnings = logs.lines().filter(|line| line.contains("\"WARN\""));
+    let warning = warnings.next().unwrap();
     assert!(warning.contains("ALIBABA_CLOUD_ACCESS_KEY_ID"), "{warning}");
+    // Nor is there an application policy.
+    let warning = warnings.next().unwrap();
+    assert!(warning.contains("--app-policy"), "{warning}");
     scene.create("x").await;
     scene.until_reason("x", "Armed").await;
     scene.delete("x").await;
