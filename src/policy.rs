@@ -97,9 +97,10 @@ impl Policy {
         })
     }
 
-    /// Whether an object of this namespace may name this application and this task.
+    /// Whether an object of this namespace may name this application and this task; without one the id is made from the object's own uid, which
+    /// can be nobody else's, so that no prefix limits it.
     #[must_use]
-    pub fn allows(&self, namespace: &str, app_id: &str, task_id: &str) -> bool {
+    pub fn allows(&self, namespace: &str, app_id: &str, task_id: Option<&str>) -> bool {
         let Some(rules) = &self.rules else {
             return true;
         };
@@ -109,7 +110,8 @@ impl Policy {
                 && rule
                     .task_id_prefix
                     .as_deref()
-                    .is_none_or(|prefix| task_id.starts_with(prefix))
+                    .zip(task_id)
+                    .is_none_or(|(prefix, task_id)| task_id.starts_with(prefix))
         })
     }
 }
@@ -182,9 +184,9 @@ impl PolicyInForce {
         }
     }
 
-    /// Whether an object of this namespace may name this application and this task now.
+    /// Whether an object of this namespace may name this application and this task now, as [`Policy::allows`] has it.
     #[must_use]
-    pub fn allows(&self, namespace: &str, app_id: &str, task_id: &str) -> bool {
+    pub fn allows(&self, namespace: &str, app_id: &str, task_id: Option<&str>) -> bool {
         self.current.borrow().allows(namespace, app_id, task_id)
     }
 

@@ -24,7 +24,7 @@ fn a_rule_allows_what_all_its_fields_allow() {
         ("team-a", "app-011", "a-1", false),
     ] {
         assert_eq!(
-            policy.allows(namespace, app_id, task_id),
+            policy.allows(namespace, app_id, Some(task_id)),
             allowed,
             "{namespace} {app_id} {task_id}"
         );
@@ -36,26 +36,30 @@ fn one_matching_rule_is_enough_and_rules_do_not_mix() {
     let policy = parse(
         "rules:\n- namespaces: [team-a]\n  appIds: [app-01]\n- namespaces: [team-b]\n  appIds: [app-02]\n  taskIdPrefix: b\n",
     );
-    assert!(policy.allows("team-a", "app-01", "anything"));
-    assert!(policy.allows("team-b", "app-02", "b1"));
-    assert!(!policy.allows("team-a", "app-02", "b1"));
-    assert!(!policy.allows("team-b", "app-01", "b1"));
+    assert!(policy.allows("team-a", "app-01", Some("anything")));
+    assert!(policy.allows("team-b", "app-02", Some("b1")));
+    assert!(!policy.allows("team-a", "app-02", Some("b1")));
+    assert!(!policy.allows("team-b", "app-01", Some("b1")));
 }
 
 #[test]
 fn a_star_stands_for_any_name() {
     let any_app = parse("rules: [{namespaces: [ops], appIds: ['*']}]");
-    assert!(any_app.allows("ops", "whatever", "t"));
-    assert!(!any_app.allows("team-a", "whatever", "t"));
+    assert!(any_app.allows("ops", "whatever", Some("t")));
+    assert!(!any_app.allows("team-a", "whatever", Some("t")));
     let any_namespace = parse("rules: [{namespaces: [\"*\", ops], appIds: [app-01]}]");
-    assert!(any_namespace.allows("team-a", "app-01", "t"));
-    assert!(!any_namespace.allows("ops", "app-02", "t"));
+    assert!(any_namespace.allows("team-a", "app-01", Some("t")));
+    assert!(!any_namespace.allows("ops", "app-02", Some("t")));
 }
 
 #[test]
 fn no_rules_allow_nothing_and_one_tenant_everything() {
-    assert!(!parse("rules: []").allows("a", "b", "c"));
-    assert!(Policy::everything().allows("a", "b", "c"));
+    let prefixed = parse("rules: [{namespaces: [a], appIds: [b], taskIdPrefix: x-}]");
+    assert!(!prefixed.allows("a", "b", Some("y-1")));
+    assert!(prefixed.allows("a", "b", None), "an id of its own needs no prefix");
+    assert!(!prefixed.allows("a", "c", None));
+    assert!(!parse("rules: []").allows("a", "b", Some("c")));
+    assert!(Policy::everything().allows("a", "b", Some("c")));
 }
 
 #[test]
@@ -167,11 +171,11 @@ async fn a_new_version_counts_when_it_has_been_read_twice() {
     // The beginning of a longer file that is being written.
     assert_eq!(file.found(Ok("rules: []".to_owned())), Found::Nothing);
     assert_eq!(file.found(Ok(OTHER.to_owned())), Found::Nothing);
-    assert!(in_force.allows("team-a", "app-01", "t"));
+    assert!(in_force.allows("team-a", "app-01", Some("t")));
     assert!(!changes.has_changed().unwrap());
     assert_eq!(file.found(Ok(OTHER.to_owned())), Found::Changed);
-    assert!(!in_force.allows("team-a", "app-01", "t"));
-    assert!(in_force.allows("team-b", "app-01", "t"));
+    assert!(!in_force.allows("team-a", "app-01", Some("t")));
+    assert!(in_force.allows("team-b", "app-01", Some("t")));
     assert!(changes.has_changed().unwrap());
 }
 
@@ -193,7 +197,7 @@ async fn a_broken_version_is_told_once_and_leaves_the_old_one_in_force() {
     let gone = || Err("cannot be read (gone)".to_owned());
     assert_eq!(file.found(gone()), Found::Nothing);
     assert!(matches!(file.found(gone()), Found::Broken(why) if why.contains("gone")));
-    assert!(in_force.allows("team-a", "app-01", "t"));
+    assert!(in_force.allows("team-a", "app-01", Some("t")));
 
     // Mended, with another comment but the same rules.
     let mended = || Ok(format!("# mended\n{ONE}"));
@@ -221,14 +225,14 @@ async fn a_swapped_link_is_followed() {
     let in_force = file.in_force();
     let mut changes = in_force.changes();
     let following = tokio::spawn(file.follow(Duration::from_millis(5)));
-    assert!(in_force.allows("team-a", "app-01", "t"));
+    assert!(in_force.allows("team-a", "app-01", Some("t")));
     link("..2", "..data_tmp");
     std::fs::rename(place("..data_tmp"), place("..data")).unwrap();
     tokio::time::timeout(Duration::from_secs(30), changes.changed())
         .await
         .unwrap()
         .unwrap();
-    assert!(!in_force.allows("team-a", "app-01", "t"));
-    assert!(in_force.allows("team-b", "app-01", "t"));
+    assert!(!in_force.allows("team-a", "app-01", Some("t")));
+    assert!(in_force.allows("team-b", "app-01", Some("t")));
     following.abort();
 }

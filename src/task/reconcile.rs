@@ -588,9 +588,10 @@ fn is_allowed(shared: &Shared, view: &View) -> bool {
     let Ok(Ids { app, task, .. }) = &view.ids else {
         return true;
     };
+    let named = (!view.is_id_from_uid()).then_some(task.as_str());
     shared
         .policy
-        .allows(&view.key.namespace, app.as_str(), task.as_str())
+        .allows(&view.key.namespace, app.as_str(), named)
 }
 
 /// A process that has just begun does not know what was in use a moment before, unless the object has held its outputs for long enough.

@@ -17,6 +17,7 @@ mod oracle;
 mod ownership;
 mod pace;
 mod poison;
+mod relay;
 mod resource;
 mod scene;
 mod secrets;

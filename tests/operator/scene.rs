@@ -296,7 +296,7 @@ pub async fn operator_user(cluster: &Cluster, name: &str, namespaces: &[&str]) -
 /// Lets a user do in a namespace what an operator needs, and nothing else.
 pub async fn grant(cluster: &Cluster, user: &str, namespace: &str) {
     let manifests = format!(
-        r"
+        r#"
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {{name: operator, namespace: {namespace}}}
@@ -304,13 +304,14 @@ rules:
 - {{apiGroups: [mixedstream.io], resources: [mixedstreamtasks], verbs: [get, list, watch, patch]}}
 - {{apiGroups: [mixedstream.io], resources: [mixedstreamtasks/status], verbs: [patch]}}
 - {{apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}}
+- {{apiGroups: [""], resources: [secrets], verbs: [get]}}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata: {{name: operator, namespace: {namespace}}}
 roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator}}
 subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {user}}}]
-"
+"#
     );
     cluster.apply_yaml(&manifests).await;
 }
