@@ -82,6 +82,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
             "/apps/{app}/tasks/{task}",
             get(tasks::one).put(tasks::start).delete(tasks::stop),
         )
+        .route("/apps/{app}/tasks/{task}/detail", get(tasks::detail))
         .route("/tasks", get(tasks::all))
         .route("/switches", get(switches).patch(switch))
         .route(

@@ -43,6 +43,21 @@ pub async fn one(Extract(shared): Simulator, Path((app, task)): Path<(String, St
     show_one(&mut shared.lock(), &TaskKey { app, task })
 }
 
+/// The parameters that were accepted last, as the list shows them: output addresses included.
+pub async fn detail(
+    Extract(shared): Simulator,
+    Path((app, task)): Path<(String, String)>,
+) -> Answer {
+    let key = TaskKey { app, task };
+    let mut state = shared.lock();
+    state.now();
+    let task = state
+        .world
+        .task(&key)
+        .ok_or_else(|| Refused::not_found(format_args!("task {}", key.task)))?;
+    Ok(Json(Value::clone(&task.order.detail)))
+}
+
 pub async fn all(Extract(shared): Simulator) -> Json<Value> {
     let mut state = shared.lock();
     state.now();

@@ -163,6 +163,7 @@ fn from_start_to_auto_stop() {
         "MultiStreamURL": [{"URL": "rtmp://x/a", "IsAliCdn": true}, {"URL": "rtmp://x/b", "IsAliCdn": false}],
     });
     assert_eq!(sim.list("t").json()["MPUTasks"], json!([expected]));
+    assert_eq!(sim.get("/apps/app/tasks/t/detail"), expected);
 
     sim.users("c", &[]);
     let users = || {
@@ -179,6 +180,7 @@ fn from_start_to_auto_stop() {
     sim.advance(55.0);
     assert_eq!(sim.state("t"), "stopped");
     assert_eq!(sim.list("t").json()["MPUTasks"], json!([]));
+    assert_eq!(sim.get("/apps/app/tasks/t/detail"), expected);
     assert_eq!(sim.stop("t").code(), "InvalidParam");
     let changes = sim.get("/history?taskId=t")["changes"].clone();
     let told = |n: usize| (changes[n]["change"].clone(), changes[n]["by"].clone());

@@ -300,7 +300,11 @@ impl Admin {
             .map(drop)
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> Result<T> {
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+    ) -> Result<T> {
         self.send(
             Method::GET,
             path,

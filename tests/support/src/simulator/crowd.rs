@@ -59,6 +59,16 @@ impl Admin {
             .map(drop)
     }
 
+    /// The parameters of a task that were accepted last, under their wire names and nested as the vendor nests them: with whole output
+    /// addresses, and also once the task is stopped.
+    ///
+    /// # Errors
+    /// Where there never was such a task.
+    pub async fn task_detail(&self, app: &str, task: &str) -> Result<Value> {
+        self.get(&format!("/apps/{app}/tasks/{task}/detail"), &())
+            .await
+    }
+
     /// The running tasks of an application, those of client SDKs included.
     ///
     /// # Errors
@@ -206,6 +216,12 @@ mod tests {
             .start_task("app-2", "other", &NewTask::default())
             .await
             .unwrap();
+        let detail = simulator.task_detail("app-2", "other").await.unwrap();
+        let url = "rtmp://push.example.com/live/app-2-other";
+        assert_eq!(
+            (&detail["StreamURL"], &detail["MixMode"]),
+            (&json!(url), &json!("1"))
+        );
         let running = simulator.running_by_app().await.unwrap();
         let expected = BTreeMap::from([("app".to_owned(), 50), ("app-2".to_owned(), 1)]);
         assert_eq!(running, expected);
