@@ -56,7 +56,10 @@ fn a_star_stands_for_any_name() {
 fn no_rules_allow_nothing_and_one_tenant_everything() {
     let prefixed = parse("rules: [{namespaces: [a], appIds: [b], taskIdPrefix: x-}]");
     assert!(!prefixed.allows("a", "b", Some("y-1")));
-    assert!(prefixed.allows("a", "b", None), "an id of its own needs no prefix");
+    assert!(
+        prefixed.allows("a", "b", None),
+        "an id of its own needs no prefix"
+    );
     assert!(!prefixed.allows("a", "c", None));
     assert!(!parse("rules: []").allows("a", "b", Some("c")));
     assert!(Policy::everything().allows("a", "b", Some("c")));

@@ -1,5 +1,12 @@
 //! stub
-use crate::{api, live::{self, ChannelId, relay::{Media, Output}, wire::SingleSubParams}};
+use crate::{
+    api,
+    live::{
+        self, ChannelId,
+        relay::{Media, Output},
+        wire::SingleSubParams,
+    },
+};
 use secrecy::SecretString;
 /// stub
 pub fn parameters(relay: &api::Relay, urls: &[SecretString]) -> Result<live::Relay, String> {
@@ -11,9 +18,16 @@ pub fn parameters(relay: &api::Relay, urls: &[SecretString]) -> Result<live::Rel
     Ok(live::Relay {
         channel: ChannelId::try_from(relay.channel_id.as_str()).map_err(|e| e.to_string())?,
         region: None,
-        max_idle: relay.max_idle_seconds.and_then(|s| u64::try_from(s).ok()).map(std::time::Duration::from_secs),
+        max_idle: relay
+            .max_idle_seconds
+            .and_then(|s| u64::try_from(s).ok())
+            .map(std::time::Duration::from_secs),
         outputs,
-        media: Media::Single(SingleSubParams { user_id: single.user_id.clone(), source_type: None, stream_type: None }),
+        media: Media::Single(SingleSubParams {
+            user_id: single.user_id.clone(),
+            source_type: None,
+            stream_type: None,
+        }),
         sei: None,
     })
 }

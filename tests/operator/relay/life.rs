@@ -34,9 +34,15 @@ async fn a_relay_in_a_live_channel_is_started_once_and_stopped_once() {
 #[tokio::test]
 async fn a_relay_waits_for_its_channel_without_a_call_of_start() {
     let scene = scene("wait").await;
-    scene.relay(Relay::single(APP, "early").task_id("early")).await;
+    scene
+        .relay(Relay::single(APP, "early").task_id("early"))
+        .await;
     let waiting = scene.until_reason("early", "WaitingForChannel").await;
-    assert!(message(&waiting).contains("channel early"), "{}", message(&waiting));
+    assert!(
+        message(&waiting).contains("channel early"),
+        "{}",
+        message(&waiting)
+    );
     scene.join("early").await;
     scene.until_reason("early", "Running").await;
     assert_eq!(scene.calls(START, "early").await, 1);
@@ -47,7 +53,9 @@ async fn a_relay_waits_for_its_channel_without_a_call_of_start() {
 #[tokio::test]
 async fn a_relay_that_was_never_started_is_released_without_a_call() {
     let scene = scene("never").await;
-    scene.relay(Relay::single(APP, "early").task_id("early")).await;
+    scene
+        .relay(Relay::single(APP, "early").task_id("early"))
+        .await;
     scene.until_reason("early", "WaitingForChannel").await;
     scene.end("early").await;
     assert_eq!(scene.calls(STOP, "early").await, 0);
@@ -61,7 +69,8 @@ async fn a_changed_spec_is_one_update_with_the_complete_parameters() {
     let relay = Relay::single(APP, "room").task_id("room");
     scene.relay(relay).await;
     let first = scene.until_reason("room", "Running").await;
-    let patch = json!({"spec": {"relay": {"outputs": [{"url": url("other")}, {"url": url("third")}]}}});
+    let patch =
+        json!({"spec": {"relay": {"outputs": [{"url": url("other")}, {"url": url("third")}]}}});
     let changed = scene.merge("room", patch).await;
     let wanted = changed.metadata.generation;
     let updated = scene
@@ -79,7 +88,10 @@ async fn a_changed_spec_is_one_update_with_the_complete_parameters() {
     );
     assert_eq!(after.claim.unwrap().outputs.len(), 2);
     let detail = scene.simulator.task_detail(APP, "room").await.unwrap();
-    assert_eq!(detail["MultiStreamURL"][1]["URL"], Value::from(url("third")));
+    assert_eq!(
+        detail["MultiStreamURL"][1]["URL"],
+        Value::from(url("third"))
+    );
     scene.end("room").await;
     scene.kept(&[owner(&updated)], 0).await;
 }
@@ -88,15 +100,21 @@ async fn a_changed_spec_is_one_update_with_the_complete_parameters() {
 async fn a_break_stops_and_starts_again() {
     let scene = scene("break").await;
     scene.join("show").await;
-    scene.relay(Relay::single(APP, "show").task_id("show")).await;
+    scene
+        .relay(Relay::single(APP, "show").task_id("show"))
+        .await;
     let first = scene.until_reason("show", "Running").await;
-    scene.merge("show", json!({"spec": {"desiredState": "Stopped"}})).await;
+    scene
+        .merge("show", json!({"spec": {"desiredState": "Stopped"}}))
+        .await;
     let stopped = scene.until_reason("show", "Stopped").await;
     let status = stopped.status.clone().unwrap();
     assert_eq!(status.phase, Some(Phase::Stopped));
     assert!(status.intent.is_none() && status.stopped_at.is_some());
     assert_eq!(scene.calls(STOP, "show").await, 1);
-    scene.merge("show", json!({"spec": {"desiredState": "Running"}})).await;
+    scene
+        .merge("show", json!({"spec": {"desiredState": "Running"}}))
+        .await;
     let again = scene.until_reason("show", "Running").await;
     assert_eq!(scene.calls(START, "show").await, 2);
     assert_eq!(

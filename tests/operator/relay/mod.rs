@@ -123,7 +123,11 @@ pub async fn after_sweeps(scene: &Scene, sweeps: usize) {
     let before = scene.calls_of(LIST).await;
     eventually("more sweeps", PATIENCE, async || {
         let now = scene.calls_of(LIST).await;
-        if now >= before + sweeps { Ok(()) } else { Err(now) }
+        if now >= before + sweeps {
+            Ok(())
+        } else {
+            Err(now)
+        }
     })
     .await;
 }

@@ -1,17 +1,24 @@
 //! The operator's promises, judged from the simulator's logs and the API server's audit log, apart from what the operator says of itself.
 //! Their numbers are those of the brief's section on invariants.
 
+mod case;
 mod read;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::hash::Hash;
+
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::audit::Entry;
-use crate::simulator::{By, Call, Change, ChangeKind, Usage};
+use crate::simulator::{Call, Change, ChangeKind, Usage};
 
 pub use read::assert_kept;
+
+use case::Case;
 
 /// Starts a task.
 pub const START: &str = "StartLiveMPUTask";
@@ -70,6 +77,26 @@ impl Owner {
             orphans: false,
         }
     }
+
+    /// Of an object as the API server shows it; None as long as it has no task id.
+    #[must_use]
+    pub fn of(object: &impl Serialize) -> Option<Self> {
+        let object = json!(object);
+        let text = |place: &str| object.pointer(place).and_then(Value::as_str);
+        let task = text("/spec/taskId").or_else(|| text("/status/taskId"))?;
+        let new = Self::new(text("/metadata/name")?, text("/spec/appId")?, task);
+        Some(Self {
+            orphans: text("/spec/deletionPolicy") == Some("Orphan"),
+            ..new
+        })
+    }
+
+    /// Whose manifest brought the finalizer.
+    #[must_use]
+    pub fn protected(mut self) -> Self {
+        self.protected = true;
+        self
+    }
 }
 
 /// A promise that was not kept.
@@ -108,224 +135,45 @@ pub struct Logs {
     pub operator: Option<String>,
 }
 
-/// When an object was deleted, and the writes that may have let it go.
-struct Deletion<'a> {
-    asked: &'a Entry,
-    releases: Vec<&'a Entry>,
-}
-
 impl Logs {
     /// Every breach of promises 1 to 5 and 7. `crashes` is how many more Stops than one a deletion may cost besides those whose answer the
     /// simulator spoilt.
     #[must_use]
     pub fn breaches(&self, owners: &[Owner], crashes: usize) -> Vec<Breach> {
+        let calls = grouped(&self.calls, key_of);
+        let changes = grouped(&self.changes, |change| {
+            (change.app_id.as_str(), change.task_id.as_str())
+        });
+        let requests = grouped(&self.requests, |entry| entry.name.as_str());
+        let of_task = grouped(owners, Owner::key);
         let mut found = Vec::new();
         for owner in owners {
-            self.let_go(owner, owners, &mut found);
-            self.started(owner, &mut found);
-            self.stopped(owner, crashes, &mut found);
+            let others = of_task[&owner.key()].iter();
+            let case = Case {
+                owner,
+                logs: self,
+                calls: all(&calls, &owner.key()),
+                changes: all(&changes, &owner.key()),
+                requests: all(&requests, &owner.name.as_str()),
+                collective: all(&requests, &""),
+                shared: others.clone().any(|other| other.name != owner.name),
+            };
+            case.let_go(&mut found);
+            case.started(&mut found);
+            case.stopped(crashes, &mut found);
         }
-        self.owned(owners, &mut found);
-        self.one_at_a_time(owners, &mut found);
+        self.owned(&of_task, &mut found);
+        self.one_at_a_time(&of_task, &mut found);
         found.extend(over_limits(&self.usage));
         found
     }
 
-    fn at(&self, monotonic_us: u64) -> i128 {
-        self.epoch_us + i128::from(monotonic_us)
-    }
-
-    fn calls_of<'a>(&'a self, action: &'a str, owner: &'a Owner) -> impl Iterator<Item = &'a Call> {
-        self.calls.iter().filter(move |call| {
-            call.action.as_deref() == Some(action)
-                && call.app_id.as_deref() == Some(&owner.app)
-                && call.task_id.as_deref() == Some(&owner.task)
-        })
-    }
-
-    fn changes_of<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a Change> {
-        self.changes
-            .iter()
-            .filter(move |change| change.app_id == owner.app && change.task_id == owner.task)
-    }
-
-    fn requests_for<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a Entry> {
-        self.requests
-            .iter()
-            .filter(move |entry| entry.name == owner.name)
-    }
-
-    fn is_operators(&self, entry: &Entry) -> bool {
-        self.operator
-            .as_ref()
-            .is_none_or(|user| *user == entry.user)
-    }
-
-    fn deletion<'a>(&'a self, owner: &'a Owner) -> Option<Deletion<'a>> {
-        let asked = self
-            .requests_for(owner)
-            .find(|entry| entry.verb == "delete" && entry.code == 200)?;
-        let writes: Vec<&Entry> = self
-            .requests_for(owner)
-            .filter(|entry| is_patch(entry, "") && self.is_operators(entry))
-            .filter(|entry| entry.received >= asked.received)
-            .collect();
-        // The last one that was stored let it go; whether one was whose client had left is not in the log.
-        let last = writes.iter().rfind(|entry| entry.code == 200);
-        let unheard = writes.iter().filter(|entry| entry.code == CLIENT_GONE);
-        Some(Deletion {
-            asked,
-            releases: last.into_iter().chain(unheard).copied().collect(),
-        })
-    }
-
-    /// Promise 1: when the finalizer goes, the task does not run (an accepted Stop counts), and no Start is on its way.
-    fn let_go(&self, owner: &Owner, owners: &[Owner], found: &mut Vec<Breach>) {
-        let mut breach = |what: String| found.push(owner.breach(1, what));
-        if self.existing.contains(&owner.name) {
-            return;
-        }
-        let releases = self.deletion(owner).map(|deletion| deletion.releases);
-        let releases = releases.unwrap_or_default();
-        if releases.is_empty() {
-            breach("is gone, and the audit log does not show how".to_owned());
-        }
-        if owner.orphans {
-            return;
-        }
-        // Somebody else may take the task over, and start it.
-        let shared = owners.iter().any(|other| {
-            other.name != owner.name && other.app == owner.app && other.task == owner.task
-        });
-        for release in releases {
-            let at = i128::from(release.received.as_microsecond()) + GRAIN_US;
-            let before = |us: u64| self.at(us) <= at;
-            let last = self
-                .changes_of(owner)
-                .filter(|change| before(change.monotonic_us))
-                .last();
-            if let Some(last) = last
-                && last.change != ChangeKind::Stopped
-                && !self.stop_accepted(owner, last.monotonic_us, &before)
-            {
-                breach(format!("its task ran when the finalizer went: {last:?}"));
-            }
-            for start in self.calls_of(START, owner) {
-                if before(start.arrival_us) && !start.end_us.is_some_and(before) {
-                    breach(format!("a Start was on its way: {start:?}"));
-                }
-            }
-            let later = self.changes_of(owner).find(|change| {
-                change.change == ChangeKind::Started
-                    && change.by == By::Api
-                    && !before(change.monotonic_us)
-            });
-            if let Some(later) = later.filter(|_| !shared) {
-                breach(format!("its task was started afterwards: {later:?}"));
-            }
-        }
-    }
-
-    /// Whether the service accepted a Stop after that instant. A fault may have answered 200 without having done anything.
-    fn stop_accepted(&self, owner: &Owner, since: u64, before: &impl Fn(u64) -> bool) -> bool {
-        self.calls_of(STOP, owner).any(|stop| {
-            let accepted = stop.status == Some(200) && stop.code.is_none();
-            stop.arrival_us > since
-                && accepted
-                && (stop.fault.is_none() || stop.effect)
-                && stop.end_us.is_some_and(before)
-        })
-    }
-
-    /// Promise 3, and how the brief has a Start: finalizer, intent, a live look, and nothing of it after the deletion.
-    fn started(&self, owner: &Owner, found: &mut Vec<Breach>) {
-        let mut breach = |what: String| found.push(owner.breach(3, what));
-        let deleted = self
-            .deletion(owner)
-            .map(|deletion| deletion.asked.answered.as_microsecond());
-        let stored = |subresource: &str, from: i128, until: i128| {
-            self.requests_for(owner).find(|entry| {
-                is_patch(entry, subresource)
-                    && entry.code == 200
-                    && self.is_operators(entry)
-                    && i128::from(entry.received.as_microsecond()) >= from
-                    && i128::from(entry.answered.as_microsecond()) <= until
-            })
-        };
-        let mut previous = i128::MIN;
-        for start in self.calls_of(START, owner) {
-            let at = self.at(start.arrival_us) + GRAIN_US;
-            let protected = if owner.protected {
-                Some(i128::MIN)
-            } else {
-                stored("", i128::MIN, at).map(|entry| i128::from(entry.answered.as_microsecond()))
-            };
-            let Some(protected) = protected else {
-                breach(format!("a Start before the finalizer: {start:?}"));
-                continue;
-            };
-            let Some(intent) = stored("status", protected, at) else {
-                breach(format!("a Start before the intent: {start:?}"));
-                continue;
-            };
-            let look = self
-                .requests_for(owner)
-                .filter(|entry| {
-                    entry.verb == "get" && entry.code == 200 && self.is_operators(entry)
-                })
-                .filter(|entry| i128::from(entry.answered.as_microsecond()) <= at)
-                .max_by_key(|entry| entry.received);
-            match look {
-                Some(look)
-                    if look.received >= intent.answered
-                        && i128::from(look.received.as_microsecond()) + GRAIN_US > previous =>
-                {
-                    let look = look.received.as_microsecond();
-                    if deleted.is_some_and(|deleted| deleted < look) {
-                        breach(format!("a Start while deleting: {start:?}"));
-                    }
-                }
-                Some(_) | None => breach(format!("a Start without a live look: {start:?}")),
-            }
-            previous = self.at(start.arrival_us);
-        }
-    }
-
-    /// Promise 7: one effective Stop for each deleted task, and no more calls than failures and crashes explain.
-    fn stopped(&self, owner: &Owner, crashes: usize, found: &mut Vec<Breach>) {
-        let Some(deletion) = self.deletion(owner) else {
-            return;
-        };
-        let asked = i128::from(deletion.asked.received.as_microsecond()) - GRAIN_US;
-        let calls: Vec<&Call> = self
-            .calls_of(STOP, owner)
-            .filter(|stop| self.at(stop.arrival_us) >= asked)
-            .collect();
-        let effective = calls.iter().filter(|stop| stop.effect).count();
-        let spoilt = calls
-            .iter()
-            .filter(|stop| stop.fault.is_some() || stop.over_quota)
-            .count();
-        let (most_effective, most) = if owner.orphans {
-            (0, 0)
-        } else {
-            (1, 1 + spoilt + crashes)
-        };
-        if effective > most_effective || calls.len() > most {
-            let what = format!("{effective} effective of {} Stops: {calls:?}", calls.len());
-            found.push(owner.breach(7, what));
-        }
-    }
-
     /// Promise 2: Start, Update and Stop are for tasks that an object owns.
-    fn owned(&self, owners: &[Owner], found: &mut Vec<Breach>) {
+    fn owned(&self, of_task: &Groups<'_, (&str, &str), Owner>, found: &mut Vec<Breach>) {
         for call in self.calls.iter().filter(|call| call.authenticated) {
             let writes =
                 [START, UPDATE, STOP].contains(&call.action.as_deref().unwrap_or_default());
-            let owned = owners.iter().any(|owner| {
-                call.app_id.as_deref() == Some(&owner.app)
-                    && call.task_id.as_deref() == Some(&owner.task)
-            });
+            let owned = of_task.contains_key(&key_of(call));
             if writes && !owned {
                 found.push(Breach {
                     promise: 2,
@@ -337,15 +185,11 @@ impl Logs {
     }
 
     /// Promise 5: at most one live task for each object.
-    fn one_at_a_time(&self, owners: &[Owner], found: &mut Vec<Breach>) {
-        let by_task: HashMap<(&str, &str), &Owner> = owners
-            .iter()
-            .map(|owner| ((owner.app.as_str(), owner.task.as_str()), owner))
-            .collect();
+    fn one_at_a_time(&self, of_task: &Groups<'_, (&str, &str), Owner>, found: &mut Vec<Breach>) {
         let mut live: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for change in &self.changes {
-            let Some(owner) = by_task.get(&(change.app_id.as_str(), change.task_id.as_str()))
-            else {
+            let key = (change.app_id.as_str(), change.task_id.as_str());
+            let Some(owner) = of_task.get(&key).and_then(|owners| owners.first()) else {
                 continue;
             };
             let tasks = live.entry(&owner.name).or_default();
@@ -392,6 +236,10 @@ pub fn over_limits(usage: &[Usage]) -> Vec<Breach> {
 }
 
 impl Owner {
+    fn key(&self) -> (&str, &str) {
+        (&self.app, &self.task)
+    }
+
     fn breach(&self, promise: u8, what: String) -> Breach {
         Breach {
             promise,
@@ -401,6 +249,25 @@ impl Owner {
     }
 }
 
-fn is_patch(entry: &Entry, subresource: &str) -> bool {
-    entry.verb == "patch" && entry.subresource == subresource
+/// Entries of a log by what they are about, in their order.
+type Groups<'a, K, T> = HashMap<K, Vec<&'a T>>;
+
+fn grouped<'a, K: Eq + Hash, T>(entries: &'a [T], key: impl Fn(&'a T) -> K) -> Groups<'a, K, T> {
+    let mut groups: Groups<'a, K, T> = HashMap::new();
+    for entry in entries {
+        groups.entry(key(entry)).or_default().push(entry);
+    }
+    groups
+}
+
+fn all<'g, 'a, K: Eq + Hash, T>(groups: &'g Groups<'a, K, T>, key: &K) -> &'g [&'a T] {
+    groups.get(key).map_or(&[], Vec::as_slice)
+}
+
+/// What addresses the task of a call.
+fn key_of(call: &Call) -> (&str, &str) {
+    (
+        call.app_id.as_deref().unwrap_or_default(),
+        call.task_id.as_deref().unwrap_or_default(),
+    )
 }

@@ -35,7 +35,7 @@ impl Logs {
                 entry.namespace == namespace
                     && entry.resource == "mixedstreamtasks"
                     && entry.stage == "ResponseComplete"
-                    && !entry.name.is_empty()
+                    && (!entry.name.is_empty() || entry.verb == "deletecollection")
             }),
             existing: existing
                 .items

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
+use crate::simulator::By;
 
 const EPOCH: i128 = 1_800_000_000_000_000;
 const SECOND: u64 = 1_000_000;
@@ -129,10 +130,7 @@ fn a_life_that_keeps_them_all() {
         logs.changes.truncate(2);
     };
     assert_eq!(broken(living), NONE);
-    let protected = Owner {
-        protected: true,
-        ..owner()
-    };
+    let protected = owner().protected();
     assert_eq!(
         broken_by(&[protected], |logs| drop(logs.requests.remove(0))),
         NONE
@@ -182,6 +180,21 @@ fn the_task_does_not_run_when_the_finalizer_goes() {
         logs.requests.insert(5, write);
     };
     assert_eq!(broken(unheard), [1]);
+}
+
+#[test]
+fn a_deletion_may_name_nobody() {
+    let together = |logs: &mut Logs| {
+        logs.requests[4].verb = "deletecollection".to_owned();
+        logs.requests[4].name = String::new();
+    };
+    assert_eq!(broken(together), NONE);
+    let runs = |logs: &mut Logs| {
+        together(logs);
+        logs.calls.pop();
+        logs.changes.pop();
+    };
+    assert_eq!(broken(runs), [1]);
 }
 
 #[test]
@@ -355,4 +368,20 @@ fn one_stop_for_each_deletion() {
         logs.changes.pop();
     };
     assert_eq!(broken_by(&[orphan], lets_run), NONE);
+}
+
+#[test]
+fn an_owner_as_the_api_server_shows_it() {
+    let object = json!({
+        "metadata": {"name": "object"}, "spec": {"appId": "app"}, "status": {"taskId": "task"},
+    });
+    assert_eq!(Owner::of(&object), Some(owner()));
+    let orphan = json!({
+        "metadata": {"name": "object"}, "spec": {"appId": "app", "taskId": "task", "deletionPolicy": "Orphan"},
+    });
+    assert!(Owner::of(&orphan).unwrap().orphans);
+    assert_eq!(
+        Owner::of(&json!({"metadata": {"name": "new"}, "spec": {"appId": "app"}})),
+        None
+    );
 }
