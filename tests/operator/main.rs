@@ -9,6 +9,7 @@
 mod crashes;
 mod deletion;
 mod faults;
+mod judge;
 mod kstatus;
 mod kubectl;
 mod life;

@@ -455,7 +455,8 @@ impl<'a> Life<'a> {
             } else {
                 COOL_DOWN
             };
-            at + wait
+            // The status has whole seconds.
+            at + wait + Duration::from_secs(1)
         });
         self.facts
             .cool_until
