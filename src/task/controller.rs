@@ -135,7 +135,7 @@ impl Controller {
     }
 
     fn start_reads(&mut self) {
-        let now = self.shared.now().mono;
+        let now = self.shared.now();
         let due = {
             let mut observatory = self.shared.observatory();
             observatory.due(&self.shared.store(), &self.shared.paces, now)

@@ -1,7 +1,7 @@
 //! What is known of the relay that an object starts, as its status keeps it.
 
-use super::verdict::whole_seconds;
-use crate::api::{Mark, MixedStreamTaskStatus, StopReason};
+use super::{verdict::whole_seconds, view::View};
+use crate::api::{DesiredState, Mark, MixedStreamTaskStatus, RestartPolicy, StopReason};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -161,6 +161,28 @@ impl Ledger {
             stop_reason: None,
             channel_left_at: None,
         }
+    }
+
+    /// When the relay has run for as long as it may.
+    #[must_use]
+    pub fn limit(&self, view: &View) -> Option<Timestamp> {
+        self.started_at?.checked_add(view.max_duration?).ok()
+    }
+
+    /// Whether the spec wants a relay that does not run to be started when somebody is in its channel.
+    #[must_use]
+    pub fn may_start(&self, view: &View, now: Timestamp) -> bool {
+        let is_over = self.limit(view).is_some_and(|limit| limit <= now);
+        let is_over_by_itself = match (self.state(), self.stop_reason) {
+            (
+                State::Stopped,
+                Some(StopReason::ChannelEmpty | StopReason::StoppedElsewhere | StopReason::Unknown),
+            ) => view.restart == RestartPolicy::Never,
+            (State::Stopped, Some(StopReason::Requested | StopReason::MaxDuration) | None)
+            | (State::Never | State::Open, _) => false,
+            (State::Running, _) => true,
+        };
+        view.desired == DesiredState::Running && !is_over && !is_over_by_itself
     }
 
     /// When the last Start or Update was accepted.

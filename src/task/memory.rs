@@ -153,6 +153,7 @@ impl Memory {
         match answer {
             Answer::Accepted { .. } => {
                 self.waits.clear(Action::StartLiveMpuTask);
+                self.waits.clear(Action::ListRtcMpuTaskDetail);
                 self.start_open = None;
                 self.learn(ledger.started(turn.now.wall));
             }

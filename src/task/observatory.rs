@@ -5,17 +5,19 @@
 use super::{
     ledger::{Ledger, State},
     retry::{Cause, Moment, Paces, Trouble, Waits},
-    seen::{Channel, Seen},
+    seen::{Channel, Fault, Seen},
     store::Store,
     trail::READING_GAP,
     view::{Key, View},
 };
 use crate::{
-    api::{DesiredState, RestartPolicy},
-    live::{Action, AppId, Class, Failure, PAGE_SIZE},
+    api::Reason,
+    live::{Action, AppId, Failure, PAGE_SIZE},
 };
+use jiff::Timestamp;
 use std::{
     collections::{HashMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -84,7 +86,7 @@ struct App {
     live: Option<(Duration, HashSet<String>)>,
     history: HashMap<String, Channel>,
     /// Why the channels could not be read at the last try.
-    trouble: Option<(Class, String)>,
+    trouble: Option<Fault>,
     waits: Waits,
     /// Objects that wait for the next read of the channels.
     asked: HashSet<Key>,
@@ -227,11 +229,7 @@ impl Observatory {
         Seen {
             absent,
             channel: channel.unwrap_or_default(),
-            channels_fail: app.trouble.as_ref().map(|(_, words)| words.clone()),
-            channels_denied: app
-                .trouble
-                .as_ref()
-                .is_some_and(|(class, _)| *class == Class::AccessDenied),
+            channels_fail: app.trouble.clone(),
         }
     }
 
@@ -257,7 +255,7 @@ impl Observatory {
     }
 
     /// The reads that begin now.
-    pub fn due(&mut self, store: &Store, paces: &Paces, now: Duration) -> Vec<Read> {
+    pub fn due(&mut self, store: &Store, paces: &Paces, now: Moment) -> Vec<Read> {
         let mut due = Vec::new();
         let mut idle = Vec::new();
         for (name, app) in &mut self.apps {
@@ -265,7 +263,7 @@ impl Observatory {
                 if self.reading + due.len() >= READS {
                     break;
                 }
-                match app.judge(what, || interest(store, name), paces, now) {
+                match app.judge(what, || interest(store, name, now.wall), paces, now.mono) {
                     Verdict::Now => {
                         let urgent = what == What::Tasks && app.is_crowded();
                         let board = app.board(what);
@@ -277,7 +275,9 @@ impl Observatory {
                             urgent,
                         });
                     }
-                    Verdict::At(at) => app.board(what).check = at.min(now + paces.sweep_period),
+                    Verdict::At(at) => {
+                        app.board(what).check = at.min(now.mono + paces.sweep_period)
+                    }
                     Verdict::AfterThis => {}
                 }
             }
@@ -355,12 +355,15 @@ impl Observatory {
             (What::Channels, Ok(live)) => {
                 app.waits.clear(action);
                 app.trouble = None;
-                app.take_channels(begun, live, relays())
+                app.take_channels(begun, live, relays(), now.wall)
             }
             (what, Err(failure)) => {
                 let words = words(&failure);
                 if what == What::Channels {
-                    app.trouble = Some((failure.class, words.clone()));
+                    app.trouble = Some(Fault {
+                        class: failure.class,
+                        words: words.clone(),
+                    });
                 }
                 let trouble = Trouble {
                     cause: Cause::Answer(failure.class),
@@ -385,7 +388,8 @@ impl App {
         &mut self,
         begun: Duration,
         live: HashSet<String>,
-        relays: impl Iterator<Item = &'a std::sync::Arc<View>>,
+        relays: impl Iterator<Item = &'a Arc<View>>,
+        now: Timestamp,
     ) -> Vec<Key> {
         let mut look = Vec::new();
         let mut history = HashMap::new();
@@ -406,7 +410,7 @@ impl App {
                 .as_ref()
                 .is_some_and(|(_, ids)| !shows(ids, view));
             self.is_away |= is_running && !is_live;
-            if waits_for_channel(view) || (is_running && (!is_live || is_missing)) {
+            if waits_for_channel(view, now) || (is_running && (!is_live || is_missing)) {
                 look.push(view.key.clone());
             }
         }
@@ -429,12 +433,12 @@ fn words(failure: &Failure) -> String {
     }
 }
 
-fn interest(store: &Store, app: &str) -> Interest {
+fn interest(store: &Store, app: &str, now: Timestamp) -> Interest {
     let mut interest = Interest::default();
     for view in store.relays(app) {
         if is_running(view) {
             interest.running += 1;
-        } else if waits_for_channel(view) {
+        } else if waits_for_channel(view, now) {
             interest.waiting += 1;
         }
     }
@@ -450,14 +454,13 @@ fn is_running(view: &View) -> bool {
 }
 
 /// Whether the object would start its relay when somebody is in the channel.
-fn waits_for_channel(view: &View) -> bool {
+fn waits_for_channel(view: &View, now: Timestamp) -> bool {
     let ledger = Ledger::of(&view.status);
-    let may_start = match ledger.state() {
-        State::Never => true,
-        State::Stopped => view.restart == RestartPolicy::WhenChannelReturns,
-        State::Open | State::Running => false,
-    };
+    // With an intent recorded it is about to be started, unless its channel has emptied in that moment.
+    let waits = ledger.state() != State::Open
+        || view.told_reason() == Some(Reason::WaitingForChannel.as_str());
+    let may_start = waits && ledger.may_start(view, now);
     // One that was not told about yet asks for itself.
     let is_told = view.status.phase.is_some();
-    is_observed(view) && is_told && may_start && view.desired == DesiredState::Running
+    is_observed(view) && is_told && may_start
 }

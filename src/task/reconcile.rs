@@ -170,10 +170,11 @@ impl Run<'_> {
             Standing::Holder | Standing::Entitled => allowed,
             Standing::Unsure | Standing::Contested(_) => false,
         };
-        let relay = view
-            .relay
-            .as_ref()
-            .filter(|_| may_act && view.is_guarded() && !view.is_deleting() && !view.suspend);
+        let now = self.shared.now();
+        let ledger = self.dossier.memory.ledger(view);
+        let needs = ledger.state() == State::Running || ledger.may_start(view, now.wall);
+        let is_ours = view.is_guarded() && !view.is_deleting() && !view.suspend;
+        let relay = view.relay.as_ref().filter(|_| may_act && needs && is_ours);
         let Some(relay) = relay else {
             self.dossier.desired = None;
             let look = self.shared.store().wants(self.key, &[]);
@@ -183,7 +184,7 @@ impl Run<'_> {
         if let Ok(ids) = &view.ids {
             self.shared.observatory().observe(&ids.app);
         }
-        let now = self.shared.now().mono;
+        let now = now.mono;
         let before = self.dossier.desired.as_ref();
         if before.is_none_or(|before| !before.is_current(view, now)) {
             let paces = &self.shared.paces;

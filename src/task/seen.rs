@@ -1,5 +1,6 @@
 //! What the bulk reads of an application show of one object. All moments are when a read began, since the process started.
 
+use crate::live::Class;
 use std::time::Duration;
 
 /// What the bulk reads show of one object's task and channel.
@@ -10,10 +11,17 @@ pub struct Seen {
     pub absent: Option<(Duration, Duration)>,
     /// The object's channel.
     pub channel: Channel,
-    /// Why the channels cannot be read now, redacted.
-    pub channels_fail: Option<String>,
-    /// The channels cannot be read since the account's policy does not grant it: nothing but Start itself tells then.
-    pub channels_denied: bool,
+    /// Why the channels cannot be read now.
+    pub channels_fail: Option<Fault>,
+}
+
+/// Why something cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Fault {
+    /// What the answer means.
+    pub class: Class,
+    /// The service's words, redacted.
+    pub words: String,
 }
 
 /// What the reads of the channels show of one.
@@ -59,6 +67,14 @@ impl Channel {
 }
 
 impl Seen {
+    /// The account's policy does not let the channels be read: nothing but Start itself tells then whether somebody is there.
+    #[must_use]
+    pub fn channels_denied(&self) -> bool {
+        self.channels_fail
+            .as_ref()
+            .is_some_and(|fault| fault.class == Class::AccessDenied)
+    }
+
     /// Whether two complete reads of the list, both begun at `moment` or later, do not show the task.
     #[must_use]
     pub fn is_absent_since(&self, moment: Duration) -> bool {

@@ -140,8 +140,11 @@ impl View {
             deleted: meta.deletion_timestamp.as_ref().map(|time| time.0),
             finalizers: meta.finalizers.clone().unwrap_or_default(),
             ids: read_ids(spec, || {
-                let named = status.task_id.clone().or_else(|| adopt.clone());
-                has_relay.then(|| named.unwrap_or_else(|| default_task_id(prefix, &uid)))
+                // Once something may have been started, it keeps its id, whatever becomes of the annotation and of the prefix.
+                let has_begun = status.intent.is_some() || status.started_at.is_some();
+                let told = status.task_id.clone().filter(|_| has_begun);
+                let id = told.or_else(|| adopt.clone());
+                has_relay.then(|| id.unwrap_or_else(|| default_task_id(prefix, &uid)))
             }),
             defect,
             policy: policy.unwrap_or_default(),

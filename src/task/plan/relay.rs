@@ -106,10 +106,8 @@ impl<'a> Life<'a> {
         tell(self.view, verdict, self.memory, self.now, Some(until))
     }
 
-    /// When the relay has run for as long as it may.
     fn limit(&self) -> Option<Timestamp> {
-        let most = self.view.max_duration?;
-        self.ledger.started_at?.checked_add(most).ok()
+        self.ledger.limit(self.view)
     }
 
     fn claim(&self) -> Option<Claim> {
@@ -211,7 +209,7 @@ impl<'a> Life<'a> {
                 (false, _) => self
                     .facts
                     .seen
-                    .channels_denied
+                    .channels_denied()
                     .then_some(StopReason::Unknown),
             };
             return reason.map(by_service);
@@ -371,7 +369,7 @@ impl<'a> Life<'a> {
                 }
                 Cause::Unconfirmed | Cause::Open | Cause::Foreign => false,
             })
-            && !self.facts.seen.channels_denied
+            && !self.facts.seen.channels_denied()
     }
 
     /// The last Start was refused, and since then the channel was seen to be away: that was why.
@@ -386,7 +384,7 @@ impl<'a> Life<'a> {
     /// What to do before somebody is in the channel; `None` where somebody is, or nobody can tell.
     fn wait_for_channel(&self, claim: Option<Claim>) -> Option<Step> {
         let seen = self.facts.seen;
-        if seen.channels_denied {
+        if seen.channels_denied() {
             return None;
         }
         let since = self.memory.refused.filter(|_| self.must_see_channel());
@@ -402,7 +400,7 @@ impl<'a> Life<'a> {
             (_, fail) => {
                 let is_restart = self.ledger.started_at.is_some();
                 let verdict =
-                    tale::waiting_for_channel(self.view, is_restart, fail.as_deref(), claim);
+                    tale::waiting_for_channel(self.view, is_restart, fail.as_ref(), claim);
                 self.settled(verdict, None)
             }
         })

@@ -4,7 +4,7 @@ pub mod relay;
 
 use super::{
     evidence::Sighting,
-    ledger::Ledger,
+    ledger::{Ledger, State},
     ownership::Rival,
     retry::{Cause, Wait, Waits},
     trail::{Look, Stopped, Trail},
@@ -180,7 +180,11 @@ pub fn armed(view: &View, claim: Option<Claim>) -> Verdict {
 /// Hands off.
 #[must_use]
 pub fn suspended(view: &View, claim: Option<Claim>) -> Verdict {
+    let ledger = Ledger::of(&view.status);
     let deletion = match (&claim, view.policy) {
+        _ if view.has_relay && ledger.state() == State::Never => {
+            "The relay was never started: deleting this object stops nothing."
+        }
         // Whether it gets the task is decided when it is deleted.
         (None, DeletionPolicy::Stop) => {
             "It holds no claim on the task: when it is deleted, the task is stopped unless it belongs to another object then."

@@ -8,6 +8,7 @@ use crate::{
         ledger::Ledger,
         ownership::Rival,
         retry::{Cause, Wait, Waits},
+        seen::Fault,
         view::View,
     },
 };
@@ -80,25 +81,37 @@ pub fn updating(claim: Option<Claim>) -> Verdict {
 pub fn waiting_for_channel(
     view: &View,
     is_restart: bool,
-    fails: Option<&str>,
+    fails: Option<&Fault>,
     claim: Option<Claim>,
 ) -> Verdict {
     let channel = view.channel.as_ref().map_or("", |channel| channel.as_str());
     let again = if is_restart { " again" } else { "" };
-    let message = match fails {
-        Some(why) => format!(
-            "The relay is started{again} when somebody is in channel {channel}, but the live channels cannot be read now: {why}"
-        ),
-        None => format!(
-            "Nobody is in channel {channel}. The relay is started{again} when somebody joins."
-        ),
+    let (reason, message) = match fails {
+        Some(Fault { class, words }) => {
+            let cause = Cause::Answer(*class);
+            let reason = match reason(cause).condition() {
+                ConditionType::Stalled => reason(cause),
+                ConditionType::Ready | ConditionType::Reconciling => Reason::WaitingForChannel,
+            };
+            let message = format!(
+                "The relay is started{again} when somebody is in channel {channel}, but ListRTCLiveRooms, which tells, fails ({words}): {}",
+                advice(cause)
+            );
+            (reason, message)
+        }
+        None => {
+            let message = format!(
+                "Nobody is in channel {channel}. The relay is started{again} when somebody joins."
+            );
+            (Reason::WaitingForChannel, message)
+        }
     };
-    let phase = if is_restart {
-        Phase::Stopped
-    } else {
-        Phase::Pending
+    let phase = match (reason.condition(), is_restart) {
+        (ConditionType::Stalled, _) => Phase::Failed,
+        (ConditionType::Ready | ConditionType::Reconciling, true) => Phase::Stopped,
+        (ConditionType::Ready | ConditionType::Reconciling, false) => Phase::Pending,
     };
-    Verdict::new(phase, Reason::WaitingForChannel, message, claim)
+    Verdict::new(phase, reason, message, claim)
 }
 
 /// Somebody stopped the relay while its channel was live, so that it is not started again before the channel has been away.
