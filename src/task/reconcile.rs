@@ -106,10 +106,8 @@ impl Run<'_> {
                 continue;
             }
             let step = self.decide(&place, allowed);
-            let is_release = matches!(step, Step::Release(_));
-            let is_rest = matches!(step, Step::Rest(_));
             // What is known by now is still put to use; nothing new is begun.
-            if self.shared.draining.is_cancelled() && !is_release && !is_rest {
+            if self.shared.draining.is_cancelled() && self.begins_something(&step) {
                 return (None, Outcome::Waiting);
             }
             let rest = match step {
@@ -143,6 +141,17 @@ impl Run<'_> {
         tracing::error!(object = %self.key, "{STEPS} steps without a rest; looking again later");
         let later = self.shared.now().mono + self.shared.paces.backoff_max;
         (Some(later), Outcome::Failed)
+    }
+
+    /// Whether the step does more than to put to use what is known.
+    fn begins_something(&self, step: &Step) -> bool {
+        match step {
+            Step::Release(_) | Step::Rest(_) | Step::Learn(_) => false,
+            Step::Record(verdict) => {
+                self.dossier.memory.ledger.is_none() || verdict.reason == api::Reason::Starting
+            }
+            Step::Guard | Step::Look | Step::Call { .. } => true,
+        }
     }
 
     fn decide(&self, place: &Place, allowed: bool) -> Step {
