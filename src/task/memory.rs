@@ -31,6 +31,9 @@ pub struct Memory {
     pub intended: Option<Mark>,
     /// Until then a Start without an answer may still take effect.
     pub start_open: Option<Duration>,
+    /// A Start without an answer was sent, or may have been, since the relay was last known to run or to be stopped: whatever is answered later,
+    /// a task of ours may exist.
+    pub unanswered: bool,
     /// Until then a Stop without an answer may still take effect.
     pub stop_open: Option<Duration>,
     /// What the list said of the task while the outcome of a Start was open.
@@ -97,6 +100,7 @@ impl Memory {
     /// Takes something in about the relay that has to be stored.
     pub fn learn(&mut self, ledger: Ledger) {
         if ledger.state() != State::Open {
+            self.unanswered = false;
             self.intended = None;
             self.identity = None;
             self.exists = None;
@@ -186,6 +190,7 @@ impl Memory {
     ) {
         let intent = ledger.intent.clone();
         if may_act {
+            self.unanswered = true;
             self.start_open = Some(turn.now.mono + turn.paces.settle_time);
             self.identity = None;
             turn.lend(&mut self.waits)
@@ -198,7 +203,7 @@ impl Memory {
                 self.waits.clear(Action::StartLiveMpuTask);
                 self.start_open = None;
                 self.learn(ledger.started(turn.now.wall));
-            } else if self.start_open.is_some() || ledger.started_at.is_some() {
+            } else if self.unanswered || ledger.started_at.is_some() {
                 self.exists = Some(sent);
                 self.identity = None;
                 turn.lend(&mut self.waits)
@@ -212,8 +217,9 @@ impl Memory {
         self.asked = None;
         turn.lend(&mut self.waits)
             .fail(Action::StartLiveMpuTask, trouble);
-        if passes_soon(class) {
-            // The intent stays good for the next attempt.
+        if passes_soon(class) || self.unanswered {
+            // The intent stays good for the next attempt. After a Start without an answer it is not withdrawn at all: nothing proves then that
+            // nothing was started.
             self.intended = intent;
         } else {
             self.learn(ledger.refused());
@@ -338,7 +344,10 @@ impl Memory {
             // Whatever was sent has had its time: the next Start gives a definite answer.
             Shows::Nothing | Shows::Ours if is_settled && says_enough => {
                 self.start_open = None;
-                self.learn(ledger.refused());
+                self.exists = None;
+                self.identity = None;
+                self.unanswered = true;
+                self.intended = ledger.intent;
             }
             Shows::Nothing | Shows::Ours | Shows::Unclear => {
                 self.identity = Some(Identity { asked, shows });

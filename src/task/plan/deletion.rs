@@ -91,7 +91,9 @@ fn without_a_stop(view: &View, memory: &Memory, ledger: &Ledger) -> Option<Evide
         State::Never | State::Stopped if is_foreign => Some(Evidence::FoundForeign),
         State::Never => Some(Evidence::NeverStarted),
         // Recorded by this process, and no Start was sent.
-        State::Open if memory.intended.is_some() && ledger.started_at.is_none() => {
+        State::Open
+            if memory.intended.is_some() && !memory.unanswered && ledger.started_at.is_none() =>
+        {
             Some(Evidence::NeverStarted)
         }
         State::Stopped => match ledger.stop_reason {

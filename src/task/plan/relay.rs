@@ -55,7 +55,9 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
         (DesiredState::Running, State::Stopped) if is_over => {
             idle(tale::completed(&life.ledger, claim))
         }
-        (desired, State::Open) if is_unsent && (is_over || desired == DesiredState::Stopped) => {
+        (desired, State::Open)
+            if is_unsent && !memory.unanswered && (is_over || desired == DesiredState::Stopped) =>
+        {
             Step::Learn(Box::new(life.ledger.clone().refused()))
         }
         (DesiredState::Stopped, State::Open | State::Running) => life.stop(StopReason::Requested),
