@@ -159,3 +159,7 @@ impl Client {
         .await
     }
 }
+
+#[cfg(test)]
+#[path = "calls_tests.rs"]
+mod tests;

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use super::actions::Call;
-use super::answer::Class;
+use super::class::Class;
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::outcome::{
@@ -145,7 +145,11 @@ impl Client {
         let reply = match answer.unwrap_or_else(|_| Err(inner.too_late())) {
             Ok(answer) => {
                 let date = answer.date;
-                let reply = judge(call, answer, &secrets, says_gone, read);
+                let ids: Vec<&str> = IDS
+                    .iter()
+                    .filter_map(|name| parameter(parameters, name))
+                    .collect();
+                let reply = judge(call, answer, &secrets, &ids, says_gone, read);
                 if let (
                     Err(Failure {
                         class: Class::ClockSkew,
@@ -281,13 +285,17 @@ fn causes(error: &reqwest::Error) -> String {
     }
 }
 
+/// The parameters that a user chose and that the service may repeat in its words.
+const IDS: [&str; 3] = ["AppId", "TaskId", "ChannelId"];
+
+fn parameter<'a>(parameters: &[(&str, &'a str)], name: &str) -> Option<&'a str> {
+    parameters
+        .iter()
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| *value)
+}
+
 fn record<T>(call: Call, parameters: &[(&str, &str)], reply: &Reply<T>, latency: Duration) {
-    let id = |name: &str| {
-        parameters
-            .iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| *value)
-    };
     let (result, status, request_id) = match reply {
         Ok(success) => ("ok", Some(200), Some(success.request_id.as_str())),
         Err(failure) => (
@@ -298,9 +306,9 @@ fn record<T>(call: Call, parameters: &[(&str, &str)], reply: &Reply<T>, latency:
     };
     tracing::debug!(
         action = call.action().name(),
-        app_id = id("AppId"),
-        task_id = id("TaskId"),
-        channel_id = id("ChannelId"),
+        app_id = parameter(parameters, "AppId"),
+        task_id = parameter(parameters, "TaskId"),
+        channel_id = parameter(parameters, "ChannelId"),
         status,
         result,
         request_id,
@@ -311,4 +319,4 @@ fn record<T>(call: Call, parameters: &[(&str, &str)], reply: &Reply<T>, latency:
 
 #[cfg(test)]
 #[path = "client_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -19,12 +19,12 @@ use crate::live::actions::{AppId, ChannelId, ChannelUsers, ListedTask, TaskId};
 use crate::live::calls::{LIST_BODY, SMALL_BODY};
 use crate::live::outcome::Success;
 
-const SECRET: &str = "s3cr3t/Key+1";
-const TOKEN: &str = "CAIS+abc/def==";
+pub(in crate::live) const SECRET: &str = "s3cr3t/Key+1";
+pub(in crate::live) const TOKEN: &str = "CAIS+abc/def==";
 
 /// What the peer does with one connection once it has read a request's head.
 #[derive(Clone)]
-enum Act {
+pub(in crate::live) enum Act {
     /// Writes this and closes.
     Say(String),
     /// Writes this and keeps the connection open, for the next act or for ever.
@@ -36,12 +36,12 @@ enum Act {
 }
 
 /// A peer that plays one act for each request that it gets and tells the requests' heads.
-struct Peer {
-    address: SocketAddr,
-    heads: mpsc::UnboundedReceiver<String>,
+pub(in crate::live) struct Peer {
+    pub(in crate::live) address: SocketAddr,
+    pub(in crate::live) heads: mpsc::UnboundedReceiver<String>,
 }
 
-async fn peer(acts: impl IntoIterator<Item = Act>) -> Peer {
+pub(in crate::live) async fn peer(acts: impl IntoIterator<Item = Act>) -> Peer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (told, heads) = mpsc::unbounded_channel();
@@ -95,14 +95,14 @@ async fn serve(
     }
 }
 
-fn http(status: u16, headers: &str, body: &str) -> String {
+pub(in crate::live) fn http(status: u16, headers: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status} Whatever\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
     )
 }
 
-fn ok(body: &str) -> Act {
+pub(in crate::live) fn ok(body: &str) -> Act {
     Act::Say(http(200, "", body))
 }
 
@@ -114,7 +114,7 @@ fn credentials() -> Credentials {
     )
 }
 
-fn client_to(address: SocketAddr, deadline: Duration) -> Client {
+pub(in crate::live) fn client_to(address: SocketAddr, deadline: Duration) -> Client {
     // A second one finds the first installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let endpoint = Endpoint::parse(&format!("http://{address}"), true).unwrap();
@@ -128,13 +128,13 @@ fn client_to(address: SocketAddr, deadline: Duration) -> Client {
     .unwrap()
 }
 
-const LONG: Duration = Duration::from_secs(30);
+pub(in crate::live) const LONG: Duration = Duration::from_secs(30);
 
-fn app() -> AppId {
+pub(in crate::live) fn app() -> AppId {
     AppId::try_from("app-01").unwrap()
 }
 
-fn task() -> TaskId {
+pub(in crate::live) fn task() -> TaskId {
     TaskId::try_from("final-42").unwrap()
 }
 
@@ -151,7 +151,7 @@ async fn stop_meets(act: Act, deadline: Duration) -> (Reply<()>, Vec<String>) {
     (reply, heads)
 }
 
-fn query(head: &str) -> &str {
+pub(in crate::live) fn query(head: &str) -> &str {
     head.strip_prefix("POST /?")
         .unwrap()
         .split_once(" HTTP/1.1\r\n")
@@ -159,7 +159,7 @@ fn query(head: &str) -> &str {
         .0
 }
 
-fn parameters(head: &str) -> BTreeMap<String, String> {
+pub(in crate::live) fn parameters(head: &str) -> BTreeMap<String, String> {
     reqwest::Url::parse(&format!("http://h/?{}", query(head)))
         .unwrap()
         .query_pairs()

@@ -20,6 +20,27 @@ pub fn says_task_is_gone(message: &str, app: &AppId, task: &TaskId) -> bool {
             .any(|sentence| says_so(sentence, &ids))
 }
 
+/// `message` with an ellipsis where it repeats one of `ids` that no word is spelled like: what a user chose must not read as the service's words.
+#[must_use]
+pub fn without_ids(message: &str, ids: &[&str]) -> String {
+    let ids: Vec<Id> = ids
+        .iter()
+        .map(|id| Id::new(id))
+        .filter(|id| id.unmistakable)
+        .collect();
+    message
+        .split_inclusive(is_no_part_of_ids)
+        .map(|piece| {
+            let token = piece.trim_end_matches(is_no_part_of_ids);
+            if ids.iter().any(|id| id.is(token)) {
+                format!("…{}", &piece[token.len()..])
+            } else {
+                piece.to_owned()
+            }
+        })
+        .collect()
+}
+
 /// An id that the service may have repeated.
 struct Id {
     lower: String,
@@ -99,8 +120,12 @@ const GONE: [(&str, &str); 5] = [
 
 /// Runs of characters that ids are made of.
 fn tokens(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'))
+    text.split(is_no_part_of_ids)
         .filter(|token| !token.is_empty())
+}
+
+fn is_no_part_of_ids(c: char) -> bool {
+    !(c.is_alphanumeric() || c == '_' || c == '-')
 }
 
 /// The words of a token that can be evidence: those of `TaskNotExist`, and `task_id` for itself; any other token that is not letters alone is a

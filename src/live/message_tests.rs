@@ -228,3 +228,24 @@ const ECHOES: [(&str, &str, &str, bool, &str); 22] = [
         "an application that is no id is one",
     ),
 ];
+
+#[test]
+fn repeated_ids_are_left_out_unless_they_are_words() {
+    let ids = ["app-01", "not-cleared", "channel", "channel_id", "room7"];
+    for (message, expected) in [
+        (
+            "The task not-cleared already exists.",
+            "The task … already exists.",
+        ),
+        ("[NOT-CLEARED] in app-01/room7", "[…] in …/…"),
+        (
+            "not-cleared-2 and xroom7 stay",
+            "not-cleared-2 and xroom7 stay",
+        ),
+        ("The channel does not exist", "The channel does not exist"),
+        ("channel_id: é not-cleared", "channel_id: é …"),
+        ("", ""),
+    ] {
+        assert_eq!(without_ids(message, &ids), expected);
+    }
+}

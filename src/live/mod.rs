@@ -5,6 +5,7 @@
 pub mod actions;
 pub mod answer;
 mod calls;
+pub mod class;
 pub mod client;
 pub mod credentials;
 pub mod endpoint;
@@ -23,7 +24,8 @@ pub use actions::{
     Account, Action, AppId, Call, ChannelId, ChannelUsers, IdError, ListedTask, LiveRooms,
     PAGE_SIZE, TaskId,
 };
-pub use answer::{Class, classify, says_task_is_gone};
+pub use answer::{classify, says_task_is_gone};
+pub use class::Class;
 pub use client::{Client, ClientConfig, ClientError};
 pub use credentials::{Credentials, CredentialsError};
 pub use endpoint::{Endpoint, EndpointError};

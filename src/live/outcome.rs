@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::actions::Call;
-use super::answer::{Class, classify, echoes_the_request, is_error_code};
+use super::answer::{classify, echoes_the_request, is_error_code};
+use super::class::Class;
+use super::message::without_ids;
 use super::redact;
 use super::reply::{self, Complaint, Misshapen, Object};
 
@@ -113,11 +115,13 @@ impl Wait {
     }
 }
 
-/// Reads an answer. Nothing in the result shows one of `secrets`; `says_gone` sees the service's message before it is shortened.
+/// Reads an answer. Nothing in the result shows one of `secrets`; what the service repeats of `ids` is no word of its own; `says_gone` sees its
+/// message before it is shortened.
 pub(super) fn judge<T>(
     call: Call,
     answer: Answer,
     secrets: &[&str],
+    ids: &[&str],
     says_gone: impl Fn(&str) -> bool,
     read: impl Fn(&Object) -> Result<T, Misshapen>,
 ) -> Reply<T> {
@@ -158,7 +162,8 @@ pub(super) fn judge<T>(
         Body::Whole(_) | Body::TooLong | Body::Torn => Delivery::MayHaveArrived,
     };
     let raw = message.unwrap_or_default();
-    let class = classify(call, status, code.as_deref(), &raw, wait.throttled);
+    let words = without_ids(&raw, ids);
+    let class = classify(call, status, code.as_deref(), &words, wait.throttled);
     let message = match shown(&raw) {
         _ if code.as_deref().is_some_and(echoes_the_request) => {
             "the service refuses the signature: the access key secret does not belong to the access key id".to_owned()

@@ -17,6 +17,7 @@ fn failed(answer: Answer) -> Failure {
         Call::Stop,
         answer,
         &["s3cr3t"],
+        &[],
         |message| message.contains("not exist"),
         |_| Ok(()),
     )

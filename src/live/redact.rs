@@ -35,7 +35,7 @@ const NAMING: [&str; 6] = [
 ];
 
 /// `text` on one line of at most [`LONGEST`] characters, without the `secrets`, without anything of a URL but scheme and host, and without what
-/// looks like a signature or a key, also where it is percent-encoded.
+/// looks like a signature or a key, also where it is percent-encoded or escaped as in JSON.
 #[must_use]
 pub fn shown(text: &str, secrets: &[&str]) -> String {
     let mut text = Cow::Borrowed(text);
@@ -101,7 +101,7 @@ fn shown_word<'a>(word: &'a str, secrets: &[&str]) -> Cow<'a, str> {
         {
             return Cow::Borrowed(HIDDEN);
         }
-        let next = percent_decoded(&decoded);
+        let next = percent_decoded(&unescaped(&decoded));
         if next == decoded {
             break;
         }
@@ -140,6 +140,31 @@ fn scheme_and_host(before: &str, after: &str) -> String {
         "/…"
     };
     format!("{scheme}://{host}{rest}")
+}
+
+/// Without the escapes of JSON that can stand in a URL: `\/` and `\u003a`.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    let Some((before, mut rest)) = text.split_once('\\') else {
+        return Cow::Borrowed(text);
+    };
+    let mut out = before.to_owned();
+    loop {
+        let code = rest
+            .strip_prefix('u')
+            .and_then(|rest| rest.get(..4))
+            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+            .and_then(char::from_u32);
+        if let Some(character) = code {
+            out.push(character);
+            rest = &rest[5..];
+        }
+        let Some((before, after)) = rest.split_once('\\') else {
+            out.push_str(rest);
+            return Cow::Owned(out);
+        };
+        out.push_str(before);
+        rest = after;
+    }
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -211,6 +236,19 @@ mod tests {
             ),
             ("HTTP://h#KEY", "HTTP://h/…"),
             (
+                r#"{"StreamURL":"rtmp:\/\/push.example.com\/live\/KEY"}"#,
+                "rtmp://push.example.com/…",
+            ),
+            (
+                r"rtmp\u003A\u002f\u002fpush.example.com\u002flive\u002fKEY",
+                "rtmp://push.example.com/…",
+            ),
+            (
+                r"rtmp%3A%5C%2F%5C%2Fpush.example.com%5C%2FKEY",
+                "rtmp://push.example.com/…",
+            ),
+            (r"a \ back\slash\u12 stays\", r"a \ back\slash\u12 stays\"),
+            (
                 "at https://h.example:8443: refused, see http://h.",
                 "at https://h.example:8443: refused, see http://h.",
             ),
@@ -231,6 +269,31 @@ mod tests {
         ];
         for (raw, expected) in cases {
             assert_eq!(shown(raw, &SECRETS), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_url_that_tell() {
+        for (url, expected) in [
+            ("rtmp://h/a", &["rtmp://h/a"][..]),
+            (
+                "rtmp://h.example/live/stream-key?auth_key=12345678&x=1",
+                &[
+                    "rtmp://h.example/live/stream-key?auth_key=12345678&x=1",
+                    "live/stream-key?auth_key=12345678&x=1",
+                    "auth_key=12345678&x=1",
+                    "live/stream-key",
+                    "stream-key",
+                    "auth_key",
+                    "12345678",
+                ],
+            ),
+            (
+                "rtmp://user:password@h/live",
+                &["rtmp://user:password@h/live", "user:password"],
+            ),
+        ] {
+            assert_eq!(telling_parts(url), expected);
         }
     }
 

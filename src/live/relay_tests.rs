@@ -104,7 +104,7 @@ fn the_observed_requests() {
 fn update_sends_all_but_what_start_fixed() {
     let relay = Relay {
         region: Some(Region::EmaaSaudi),
-        max_idle: Some(Duration::from_secs(120)),
+        max_idle: Some(Duration::from_mins(2)),
         sei: Some(SeiParams {
             payload_type: Some(Leaf(110)),
             ..SeiParams::default()

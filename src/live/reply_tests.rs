@@ -180,3 +180,95 @@ fn complaints() {
     }
     assert_eq!(complaint(b"<?xml?><Code>Half").code, None);
 }
+
+#[test]
+fn where_a_listed_task_is_pushed() {
+    let id = |url| OutputId::of(url).unwrap();
+    let (a, b) = (id("rtmp://h.example/a"), id("rtmp://h.example/b"));
+    let both = if a < b {
+        vec![a.clone(), b.clone()]
+    } else {
+        vec![b.clone(), a.clone()]
+    };
+    for (entry, expected) in [
+        (
+            json!({"StreamURL": "rtmp://H.example:1935/a?auth_key=1"}),
+            Some(vec![a.clone()]),
+        ),
+        (
+            json!({"StreamURL": "", "MultiStreamURL": [{"URL": "rtmp://h.example/b", "IsAliCdn": true}]}),
+            Some(vec![b.clone()]),
+        ),
+        (
+            json!({"MultiStreamURL": [{"URL": "rtmp://h.example/b"}, {"URL": "rtmp://h.example/a"}, {"URL": "rtmp://h.example/b?x"}]}),
+            Some(both.clone()),
+        ),
+        (
+            json!({"StreamURL": "rtmp://h.example/a", "MultiStreamURL": [{"URL": "rtmp://h.example/b"}]}),
+            Some(both),
+        ),
+        (
+            json!({"StreamURL": "rtmp://h.example/a", "MultiStreamURL": []}),
+            Some(vec![a]),
+        ),
+        (
+            json!({"StreamURL": "rtmp://h.example/b", "MultiStreamURL": null}),
+            Some(vec![b]),
+        ),
+        (json!({}), None),
+        (json!({"StreamURL": "", "MultiStreamURL": []}), None),
+        (json!({"StreamURL": 7}), None),
+        (json!({"StreamURL": "https://h.example/a"}), None),
+        (
+            json!({"StreamURL": "rtmp://h.example/a", "MultiStreamURL": "[]"}),
+            None,
+        ),
+        (
+            json!({"MultiStreamURL": [{"URL": "rtmp://h.example/a"}, {"URL": 7}]}),
+            None,
+        ),
+        (json!({"MultiStreamURL": [{"IsAliCdn": true}]}), None),
+        (json!({"MultiStreamURL": ["rtmp://h.example/a"]}), None),
+    ] {
+        let mut whole = entry.clone();
+        whole["TaskId"] = json!("42");
+        whole["MixMode"] = json!("0");
+        let listed = page(&body(json!({"MPUTasks": [whole]}))).unwrap();
+        assert_eq!(listed[0].outputs, expected, "{entry}");
+        assert_eq!(listed[0].mix_mode.as_deref(), Some("0"));
+    }
+}
+
+#[test]
+fn live_channels() {
+    let rooms = |rooms: &[&str], total| LiveRooms {
+        rooms: rooms.iter().map(|&room| room.to_owned()).collect(),
+        total,
+    };
+    for (answer, expected) in [
+        (
+            json!({"Rooms": ["a", "b"], "Total": 2}),
+            rooms(&["a", "b"], Some(2)),
+        ),
+        (json!({"Rooms": [], "Total": "0"}), rooms(&[], Some(0))),
+        (json!({"Rooms": [42]}), rooms(&["42"], None)),
+        (
+            json!({"Rooms": ["a"], "Total": "many"}),
+            rooms(&["a"], None),
+        ),
+    ] {
+        assert_eq!(super::live_rooms(&body(answer)), Ok(expected));
+    }
+    for answer in [
+        json!({}),
+        json!({"Rooms": null}),
+        json!({"Rooms": ""}),
+        json!({"Rooms": {"Room": ["a"]}}),
+        json!({"Rooms": ["a", null]}),
+        json!({"Rooms": [""]}),
+        json!({"rooms": []}),
+    ] {
+        let answer = body(answer);
+        assert!(super::live_rooms(&answer).is_err(), "{answer:?}");
+    }
+}
