@@ -111,8 +111,7 @@ impl View {
         let has_relay = spec.get("relay").is_some_and(|relay| !relay.is_null());
         let (parsed, defect) = match MixedStreamTaskSpec::deserialize(spec) {
             Ok(spec) => (Some(spec), None),
-            // It repeats the value that it does not understand, which may be an ingest URL.
-            Err(error) => (None, Some(redact::shown(&error.to_string(), &[]))),
+            Err(error) => (None, Some(defect(spec, &error.to_string()))),
         };
         let policy = parsed.as_ref().map_or_else(
             || lenient(spec, "deletionPolicy"),
@@ -259,6 +258,24 @@ fn crosses_channels(relay: &Relay) -> bool {
 
 fn lenient<'de, T: Deserialize<'de>>(value: &'de Value, field: &str) -> Option<T> {
     T::deserialize(value.get(field)?).ok()
+}
+
+/// What is wrong with a spec. Where it is wrong in its relay, the text that is wrong is left out: it may be an ingest URL, or a key alone.
+fn defect(spec: &Value, error: &str) -> String {
+    let mut rest = spec.clone();
+    if let Some(fields) = rest.as_object_mut() {
+        fields.remove("relay");
+    }
+    if let Err(error) = MixedStreamTaskSpec::deserialize(&rest) {
+        return redact::shown(&error.to_string(), &[]);
+    }
+    let hidden = match (error.find('"'), error.rfind('"')) {
+        (Some(first), Some(last)) if first < last => {
+            format!("{}…{}", &error[..=first], &error[last..])
+        }
+        (Some(_) | None, _) => error.to_owned(),
+    };
+    redact::shown(&hidden, &[])
 }
 
 /// The id of a task whose object names none: unique, and told from a neighbour's by the prefix.

@@ -97,3 +97,22 @@ fn an_object_without_metadata_is_no_object() {
     .unwrap();
     assert_eq!(View::read(&bare, "mso"), None);
 }
+
+#[test]
+fn what_is_wrong_with_an_address_is_told_without_it() {
+    let output = json!({"url": "rtmp://h.example/live/KEY"});
+    for outputs in [
+        json!("rtmp://h.example/live/KEY"),
+        json!("KEY\" and KEY"),
+        json!(["rtmp://h.example/live/KEY"]),
+        json!([{"url": "rtmp://h.example/live/KEY", "aliCdn": "KEY"}]),
+        json!([output, "KEY"]),
+        json!([{"urlFrom": "KEY"}]),
+        json!({"KEY": "KEY"}),
+    ] {
+        let relay = json!({"channelId": "room", "outputs": outputs});
+        let view = view(changed(armed(), "/spec", json!({"relay": relay})));
+        let defect = view.defect.unwrap();
+        assert!(!defect.contains("KEY"), "{defect}");
+    }
+}
