@@ -1,4 +1,8 @@
 //! What people write of a relay: what is mixed, how, and where it is pushed. The vendor's parameters under the vendor's names, typed.
+#![allow(
+    clippy::doc_markdown,
+    reason = "the comments are shown by kubectl, which does not read Markdown"
+)]
 
 mod mixed;
 mod output;
@@ -18,8 +22,16 @@ use serde::{Deserialize, Serialize};
 /// A relay that the operator starts, updates and stops.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)").message("region is fixed when the task is started and cannot be changed, added or taken away: delete this object and create another one").field_path(".region").reason(Reason::FieldValueForbidden),
+    validation = Rule::new("has(self.maxIdleSeconds) == has(oldSelf.maxIdleSeconds) && (!has(self.maxIdleSeconds) || self.maxIdleSeconds == oldSelf.maxIdleSeconds)").message("maxIdleSeconds is fixed when the task is started and cannot be changed, added or taken away: delete this object and create another one").field_path(".maxIdleSeconds").reason(Reason::FieldValueForbidden),
+    validation = Rule::new("self.?sei.?payloadType == oldSelf.?sei.?payloadType").message("sei.payloadType is fixed when the task is started and cannot be changed, added or taken away, not even with sei: delete this object and create another one").field_path(".sei.payloadType").reason(Reason::FieldValueForbidden),
+    validation = Rule::new("has(self.single) != has(self.mixed)").message("give exactly one of single (one user's stream as it is) and mixed (several streams, mixed and encoded anew)")
+)]
 pub struct Relay {
     /// The RTC channel whose people are relayed (ChannelId): 1 to 64 letters, digits, underscores and hyphens. It cannot be changed.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("channelId is fixed when the task is started and cannot be changed: delete this object and create another one").reason(Reason::FieldValueForbidden))]
     pub channel_id: String,
 
     /// Where the streams are mixed (Region): CN-Shanghai, AP-Singapore or EMAA-Saudi. Absent: where the service does it by itself.
@@ -30,11 +42,17 @@ pub struct Relay {
 
     /// After how many seconds without anybody to relay the service stops the task by itself (MaxIdleTime): 10 to 86400.
     /// Absent: as soon as the service closes the channel. It cannot be changed.
-    #[schemars(with = "i64")]
+    #[schemars(with = "i64", range(min = 10, max = 86400))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_idle_seconds: Option<i64>,
 
-    /// Where the relay is pushed: 1 to 16 RTMP addresses (StreamURL, MultiStreamURL), no two of them alike.
+    /// Where the relay is pushed: 1 to 16 RTMP addresses (StreamURL, MultiStreamURL), no two of them alike; the
+    /// vendor names no limit of their number. An address must not be used by two tasks at a time, nor within ten seconds after one ended.
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(
+        validation = Rule::new("self.all(o, !has(o.url) || self.exists_one(p, has(p.url) && p.url.split('?')[0] == o.url.split('?')[0]))").message("two outputs have the same address (what follows a ? does not make another one): take one out").reason(Reason::FieldValueInvalid),
+        validation = Rule::new("self.all(o, !has(o.urlFrom) || self.exists_one(p, has(p.urlFrom) && p.urlFrom.secretKeyRef.name == o.urlFrom.secretKeyRef.name && p.urlFrom.secretKeyRef.key == o.urlFrom.secretKeyRef.key))").message("two outputs take their address from the same key of the same Secret: take one out").reason(Reason::FieldValueInvalid)
+    )]
     pub outputs: Vec<Output>,
 
     /// Relay one user's stream as it is (MixMode 0). Exactly one of single and mixed is needed; one may take the place of the other.
@@ -56,8 +74,10 @@ pub struct Relay {
 /// One user's stream as it is (SingleSubParams).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.sourceType) || (has(self.streamType) && self.streamType == 'Video')").message("sourceType only goes with streamType: Video; set that, or take sourceType out").field_path(".sourceType").reason(Reason::FieldValueForbidden))]
 pub struct Single {
     /// The user whose stream is relayed (UserId).
+    #[schemars(length(min = 1, max = 256))]
     pub user_id: String,
 
     /// What of the stream is relayed (StreamType): Original, Audio or Video. Absent means Original.

@@ -8,10 +8,12 @@ use std::{borrow::Cow, fmt};
 /// One address that the relay is pushed to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.url) != has(self.urlFrom)").message("give exactly one of url (the address) and urlFrom (a Secret that has it)"))]
 pub struct Output {
     /// The address (URL): rtmp://host/path, at most 2048 characters. Whoever may read this object can read it; an address with a key in it
     /// belongs into a Secret, see urlFrom. Exactly one of url and urlFrom is needed.
-    #[schemars(with = "IngestUrl")]
+    #[schemars(with = "IngestUrl", length(min = 1, max = 2048))]
+    #[x_kube(validation = Rule::new(r"self.matches('^rtmp://([^\\s/?#@]*@)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?/[^\\s?#]\\S*$')").message("must be an RTMP address without blanks: rtmp://host/path or rtmp://host:port/path"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<IngestUrl>,
 
@@ -39,9 +41,14 @@ pub struct UrlSource {
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
     /// The name of the Secret.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub name: String,
 
     /// The key within the Secret whose value is the address.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub key: String,
 }
 

@@ -18,7 +18,7 @@ pub struct Sei {
     pub pass_through: Option<PassThrough>,
 
     /// The payload type (PayloadType): 100 to 254. Absent: 5, the service's own. It can be neither changed nor added nor taken away.
-    #[schemars(with = "i64")]
+    #[schemars(with = "i64", range(min = 100, max = 254))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_type: Option<i64>,
 }
@@ -33,7 +33,7 @@ pub struct LayoutVolume {
     pub follow_idr: Option<bool>,
 
     /// Milliseconds from one to the next (Interval): 1000 to 5000.
-    #[schemars(with = "i64")]
+    #[schemars(with = "i64", range(min = 1000, max = 5000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval_milliseconds: Option<i64>,
 }
@@ -42,13 +42,13 @@ pub struct LayoutVolume {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PassThrough {
-    /// The text (PayloadContent).
-    #[schemars(with = "String")]
+    /// The text (PayloadContent): 1 to 4096 characters; the vendor names no limit.
+    #[schemars(with = "String", length(min = 1, max = 4096))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_content: Option<String>,
 
-    /// The key that the text stands under (PayloadContentKey). Absent: udd, the service's own.
-    #[schemars(with = "String")]
+    /// The key that the text stands under (PayloadContentKey). Absent: udd, the service's own. 1 to 256 characters; the vendor names no limit.
+    #[schemars(with = "String", length(min = 1, max = 256))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_content_key: Option<String>,
 
@@ -58,7 +58,7 @@ pub struct PassThrough {
     pub follow_idr: Option<bool>,
 
     /// Milliseconds from one to the next (Interval): 1000 to 5000.
-    #[schemars(with = "i64")]
+    #[schemars(with = "i64", range(min = 1000, max = 5000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval_milliseconds: Option<i64>,
 }
