@@ -1,6 +1,9 @@
 //! Relays that live: what a test of them plays in.
 
+mod deletion;
 mod life;
+mod orders;
+mod unknown;
 
 use mixed_stream_operator::api::MixedStreamTask;
 use serde_json::Value;
