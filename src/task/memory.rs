@@ -77,6 +77,8 @@ pub enum Shows {
     Another,
     /// A task whose outputs cannot be read.
     Unclear,
+    /// An error instead of an answer, which may be its way to say that there is none.
+    Refused,
 }
 
 /// Parameters that a Start or an Update carried.
@@ -295,11 +297,11 @@ impl Memory {
             Answer::Task(sighting) => sighting
                 .as_ref()
                 .map_or(Shows::Nothing, |sighting| compare(sighting, view, &ledger)),
-            // The list by id has its own way to say that there is none.
+            // The list by id may have its own way to say that there is none; two complete reads of all have to agree.
             Answer::Failed {
                 class: Class::NotFoundLike | Class::InternalError,
                 ..
-            } => Shows::Nothing,
+            } => Shows::Refused,
             Answer::Failed {
                 class,
                 words,
@@ -332,8 +334,7 @@ impl Memory {
         let is_settled = self
             .open_until(&ledger, turn.paces)
             .is_none_or(|until| asked >= until);
-        let says_enough = !view.is_deleting()
-            && (is_restart || (shows == Shows::Nothing && self.exists.is_none()));
+        let says_enough = !view.is_deleting() && (is_restart || self.exists.is_none());
         match shows {
             Shows::Ours if !may_be_stale => {
                 self.waits.clear(Action::StartLiveMpuTask);
@@ -341,15 +342,23 @@ impl Memory {
                 self.learn(ledger.started(turn.now.wall));
             }
             Shows::Another => self.is_foreign(ledger, turn),
-            // Whatever was sent has had its time: the next Start gives a definite answer.
-            Shows::Nothing | Shows::Ours if is_settled && says_enough => {
+            Shows::Nothing if is_settled && says_enough => {
                 self.start_open = None;
                 self.exists = None;
                 self.identity = None;
                 self.unanswered = true;
                 self.intended = ledger.intent;
             }
-            Shows::Nothing | Shows::Ours | Shows::Unclear => {
+            // A task of before may still be listed. Whatever was sent has had its time: the next Start gives a definite answer, and until
+            // then the object counts as one that may run.
+            Shows::Ours if is_settled && says_enough => {
+                self.start_open = None;
+                self.exists = None;
+                self.unanswered = true;
+                self.intended = ledger.intent;
+                self.identity = Some(Identity { asked, shows });
+            }
+            Shows::Nothing | Shows::Ours | Shows::Unclear | Shows::Refused => {
                 self.identity = Some(Identity { asked, shows });
                 if view.is_deleting() {
                     return;

@@ -167,7 +167,7 @@ impl App {
         }
         let interest = interest();
         let pace = match what {
-            What::Tasks if interest.running > 0 => paces.sweep_period,
+            What::Tasks if interest.running + interest.open > 0 => paces.sweep_period,
             What::Channels if interest.waiting > 0 || (self.is_away && interest.running > 0) => {
                 paces.channel_poll.min(paces.sweep_period)
             }
@@ -198,6 +198,8 @@ enum Verdict {
 #[derive(Clone, Copy, Debug, Default)]
 struct Interest {
     running: usize,
+    /// Whose Start has no outcome.
+    open: usize,
     waiting: usize,
 }
 
@@ -346,7 +348,7 @@ impl Observatory {
                 app.waits.clear(action);
                 app.lists[0] = app.lists[1].take();
                 let missing = relays()
-                    .filter(|view| is_running(view) && !shows(&ids, view))
+                    .filter(|view| (is_running(view) || is_open(view)) && !shows(&ids, view))
                     .map(|view| view.key.clone())
                     .collect();
                 app.lists[1] = Some((begun, ids));
@@ -440,6 +442,8 @@ fn interest(store: &Store, app: &str, now: Timestamp) -> Interest {
             interest.running += 1;
         } else if waits_for_channel(view, now) {
             interest.waiting += 1;
+        } else if is_open(view) {
+            interest.open += 1;
         }
     }
     interest
@@ -451,6 +455,10 @@ fn is_observed(view: &View) -> bool {
 
 fn is_running(view: &View) -> bool {
     is_observed(view) && Ledger::of(&view.status).state() == State::Running
+}
+
+fn is_open(view: &View) -> bool {
+    is_observed(view) && Ledger::of(&view.status).state() == State::Open
 }
 
 /// Whether the object would start its relay when somebody is in the channel.

@@ -277,6 +277,9 @@ impl Run<'_> {
             .and_then(|ledger| ledger.intent.as_ref());
         let is_intent = intent.is_some() && intent != view.status.intent.as_ref();
         if is_intent && verdict.reason == api::Reason::Starting {
+            let is_open = Ledger::of(&view.status).state() == State::Open;
+            // The Start of an earlier intent may have had no answer.
+            self.dossier.memory.unanswered |= is_open && self.dossier.memory.intended.is_none();
             // Even if the answer to this write is lost, it is known that no Start was sent on it.
             self.dossier.memory.intended = intent.cloned();
         }

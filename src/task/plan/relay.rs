@@ -263,6 +263,9 @@ impl<'a> Life<'a> {
 
     /// An intent is recorded, and whether its Start took effect is not known: looks.
     fn resolve(&self) -> Step {
+        if self.is_absent() {
+            return self.start();
+        }
         let action = Action::ListRtcMpuTaskDetail;
         let due = self.memory.waits.due(action, self.view.generation);
         match turn(self.view, self.memory, due, self.now) {
@@ -280,6 +283,19 @@ impl<'a> Life<'a> {
                 self.waiting(verdict, settled.map_or(at, |settled| settled.min(at)))
             }
         }
+    }
+
+    /// The list by id has an error for an answer, and since the Start has had its time two complete reads of all tasks have not shown this one.
+    fn is_absent(&self) -> bool {
+        let is_refused = self
+            .memory
+            .identity
+            .as_ref()
+            .is_some_and(|identity| identity.shows == Shows::Refused);
+        let open = self.memory.open_until(&self.ledger, self.paces);
+        is_refused
+            && self.memory.exists.is_none()
+            && self.facts.seen.is_absent_since(open.unwrap_or_default())
     }
 
     /// It was stopped while the spec wants it to run.
@@ -349,6 +365,8 @@ impl<'a> Life<'a> {
         };
         match turn(self.view, self.memory, due, self.now) {
             Turn::At(_) if self.must_see_channel() && self.memory.asked.is_none() => Step::Look,
+            // Stalled or waiting for somebody: that is told once, when it is known.
+            Turn::At(at) if self.must_see_channel() && self.is_being_read() => Step::Rest(Some(at)),
             Turn::At(at) => {
                 let verdict = tale::start_fails(wait, self.ledger.started_at.is_some(), claim);
                 self.waiting(verdict, at)
@@ -393,19 +411,23 @@ impl<'a> Life<'a> {
         if seen.channel.is_live() && seen.channel.live >= since {
             return None;
         }
-        let Some(asked) = self.memory.asked else {
+        if self.memory.asked.is_none() {
             return Some(Step::Look);
-        };
-        let is_answered = seen.channel.read.is_some_and(|read| read >= asked);
-        Some(match (is_answered, &seen.channels_fail) {
-            (false, None) => Step::Rest(None),
-            (_, fail) => {
-                let is_restart = self.ledger.started_at.is_some();
-                let verdict =
-                    tale::waiting_for_channel(self.view, is_restart, fail.as_ref(), claim);
-                self.settled(verdict, None)
-            }
-        })
+        }
+        if self.is_being_read() {
+            return Some(Step::Rest(None));
+        }
+        let is_restart = self.ledger.started_at.is_some();
+        let fail = seen.channels_fail.as_ref();
+        let verdict = tale::waiting_for_channel(self.view, is_restart, fail, claim);
+        Some(self.settled(verdict, None))
+    }
+
+    /// A read of the channels was asked for, and neither it nor a failure has come.
+    fn is_being_read(&self) -> bool {
+        let seen = self.facts.seen;
+        let is_answered = |asked| seen.channel.read.is_some_and(|read| read >= asked);
+        seen.channels_fail.is_none() && self.memory.asked.is_some_and(|asked| !is_answered(asked))
     }
 
     fn send(&self, wanted: &Parameters, claim: Option<Claim>, bought: Option<String>) -> Step {
@@ -479,7 +501,9 @@ impl<'a> Life<'a> {
                 let shows = self.memory.identity.as_ref().map(|identity| identity.shows);
                 let is_unclear = match shows {
                     Some(Shows::Unclear) => true,
-                    Some(Shows::Nothing | Shows::Ours | Shows::Another) | None => false,
+                    Some(Shows::Nothing | Shows::Ours | Shows::Another | Shows::Refused) | None => {
+                        false
+                    }
                 };
                 let verdict = tale::foreign(
                     self.view,
