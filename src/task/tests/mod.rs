@@ -13,6 +13,7 @@ mod deletion;
 mod empty_channel;
 mod ownership;
 mod pace;
+mod relay;
 mod views;
 mod writes;
 
@@ -129,7 +130,10 @@ pub struct Life {
     pub cool_until: Duration,
     pub memory: Memory,
     pub paces: Paces,
+    /// Since the process started.
     pub now: Duration,
+    /// When the process started, since the epoch.
+    pub booted: Duration,
     pub jitter: f64,
     /// Calls, with their time.
     pub calls: Vec<(Duration, Call)>,
@@ -150,6 +154,7 @@ impl Life {
             memory: Memory::default(),
             paces: Paces::default(),
             now: Duration::ZERO,
+            booted: Duration::ZERO,
             jitter: 0.5,
             calls: Vec::new(),
             told: Vec::new(),
@@ -159,7 +164,7 @@ impl Life {
     pub fn moment(&self) -> Moment {
         Moment {
             mono: self.now,
-            wall: Timestamp::UNIX_EPOCH + self.now,
+            wall: Timestamp::UNIX_EPOCH + self.booted + self.now,
         }
     }
 
