@@ -18,12 +18,8 @@ fn poison() -> Vec<(&'static str, Option<Value>, Fate)> {
             Fate::IsNotGuarded,
         ),
         ("empty", Some(json!({})), Fate::NeedsDeclaration),
-        ("text", Some(json!("x")), Fate::NeedsDeclaration),
-        (
-            "list",
-            Some(json!([{"appId": APP}])),
-            Fate::NeedsDeclaration,
-        ),
+        ("text", Some(json!("x")), Fate::IsNotGuarded),
+        ("list", Some(json!([{"appId": APP}])), Fate::IsNotGuarded),
         (
             "null",
             Some(json!({"appId": APP, "taskId": null})),
