@@ -27,6 +27,14 @@ const START: Duration = Duration::from_secs(30);
 const END: Duration = Duration::from_secs(15);
 /// Between two questions of [`until`].
 const PAUSE: Duration = Duration::from_millis(10);
+/// How often the operator looks at channels and tasks, so that nobody watches a timeline that stands still.
+const PACES: [&str; 5] = [
+    "--channel-poll=1s",
+    "--sweep-period=2s",
+    "--settle-time=2s",
+    "--idle-margin=1s",
+    "--secret-refresh=2s",
+];
 /// Every object of the demo is in it.
 pub const NAMESPACE: &str = "default";
 
@@ -103,6 +111,10 @@ impl Stage {
             "operator up and ready: process {}, probes and metrics at http://{}",
             stage.operator.id().unwrap_or_default(),
             stage.operator_port
+        ));
+        timeline.step(&format!(
+            "short paces for a short demo: {}",
+            PACES.join(" ")
         ));
         Ok(stage)
     }
@@ -242,7 +254,7 @@ fn operator(
     log: &Path,
 ) -> anyhow::Result<Child> {
     let mut command = apart(shim, &support::binary("mixed-stream-operator"));
-    // The demo shows the defaults, whatever this shell is set up for.
+    // The demo shows the defaults but for the paces, whatever this shell is set up for.
     for (name, _) in std::env::vars_os() {
         if ["MSO_", "ALIBABA_CLOUD_"]
             .iter()
@@ -260,6 +272,7 @@ fn operator(
             "--log-format",
             "json",
         ])
+        .args(PACES)
         .arg("--live-endpoint")
         .arg(format!("http://{}", addresses.api))
         .env("KUBECONFIG", &ready.kubeconfig)
