@@ -25,6 +25,8 @@ use std::{
 const READS: usize = 8;
 /// More deletions than this wait for the list before they share a read.
 const CROWD: usize = 10;
+/// What was read of an application that nobody asks about is kept this long: a crowd of deletions needs two reads in a row.
+const KEPT: Duration = Duration::from_mins(1);
 
 /// What is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,6 +130,16 @@ impl App {
             What::Tasks => &mut self.tasks,
             What::Channels => &mut self.channels,
         }
+    }
+
+    /// Nobody waits for a read, and there has been none for a while.
+    fn is_idle(&self, now: Duration) -> bool {
+        let boards = [&self.tasks, &self.channels];
+        let is_quiet = boards.iter().all(|board| {
+            let is_old = board.begun.is_none_or(|begun| begun + KEPT <= now);
+            is_old && !board.is_reading
+        });
+        is_quiet && self.crowd.is_empty() && self.asked.is_empty()
     }
 
     fn is_crowded(&self) -> bool {
@@ -283,9 +295,7 @@ impl Observatory {
                     Verdict::AfterThis => {}
                 }
             }
-            let is_idle = app.crowd.is_empty() && app.asked.is_empty();
-            let is_reading = app.tasks.is_reading || app.channels.is_reading;
-            if is_idle && !is_reading && store.relays(name).next().is_none() {
+            if app.is_idle(now.mono) && store.relays(name).next().is_none() {
                 idle.push(name.clone());
             }
         }

@@ -11,6 +11,7 @@
 mod alive;
 mod deletion;
 mod empty_channel;
+mod observatory;
 mod ownership;
 mod pace;
 mod relay;
