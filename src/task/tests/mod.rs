@@ -24,7 +24,7 @@ use super::{
     ownership::{Rival, Standing},
     plan::{Facts, Step, Wanted, plan},
     retry::{Moment, Paces},
-    seen::Seen,
+    seen::{Fault, Seen},
     verdict::Verdict,
     view::View,
 };

@@ -177,3 +177,11 @@ impl Life {
         self.view.generation += 1;
     }
 }
+
+/// Why the channels cannot be read.
+pub fn fault(class: Class, words: &str) -> Fault {
+    Fault {
+        class,
+        words: words.to_owned(),
+    }
+}

@@ -223,7 +223,7 @@ fn what_cannot_be_trusted_yet_changes_nothing() {
     life.be_silent();
     assert_eq!(life.reasons(), [Reason::Running]);
     // Unless they can never be read.
-    life.seen.channels_denied = true;
+    life.seen.channels_fail = Some(fault(Class::AccessDenied, "denied"));
     life.be_silent();
     assert_eq!(life.view.status.stop_reason, Some(StopReason::Unknown));
     assert!(life.last_message().contains("live:ListRTCLiveRooms"));

@@ -110,14 +110,14 @@ fn nothing_is_started_into_an_empty_channel_and_one_read_after_asking_tells() {
 fn channels_that_cannot_be_read_are_said_and_denied_ones_are_not_waited_for() {
     let mut life = Life::relay(relay());
     life.seen = Seen {
-        channels_fail: Some("Throttling: slowly".to_owned()),
+        channels_fail: Some(fault(Class::Throttled, "Throttling: slowly")),
         ..Seen::default()
     };
     life.be_silent();
     assert_eq!(life.reason(), Reason::WaitingForChannel);
     let message = life.last_message();
     assert!(message.contains("Throttling: slowly"), "{message}");
-    life.seen.channels_denied = true;
+    life.seen.channels_fail = Some(fault(Class::AccessDenied, "denied"));
     life.act(|_, _| accepted());
     assert_eq!(life.reason(), Reason::Running);
 }
