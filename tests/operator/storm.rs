@@ -17,18 +17,20 @@ use crate::oracle::{STOP, assert_stopped_first, calls_by_task, deletions, of_act
 use crate::scene::{APP, Scene, object};
 
 /// For what takes seconds on an idle machine.
-const LONG: Duration = Duration::from_mins(3);
+pub const LONG: Duration = Duration::from_mins(3);
 /// Clients at a time.
-const CLIENTS: usize = 16;
+pub const CLIENTS: usize = 16;
 /// Descriptors of an operator in a storm: both connection pools at their bounds, and some. Below the 256 of a modest limit.
 const DESCRIPTORS: usize = 250;
 
 /// One storm at a time, so that its figures say something.
-static TURN: Semaphore = Semaphore::const_new(1);
+pub static TURN: Semaphore = Semaphore::const_new(1);
 
 /// That many tasks that run, and an armed object for each.
-async fn crowd(scene: &Scene, count: usize) -> Vec<String> {
-    let names: Vec<String> = (0..count).map(|number| format!("storm-{number}")).collect();
+pub async fn crowd(scene: &Scene, prefix: &str, count: usize) -> Vec<String> {
+    let names: Vec<String> = (0..count)
+        .map(|number| format!("{prefix}-{number}"))
+        .collect();
     let objects = scene.objects();
     stream::iter(&names)
         .for_each_concurrent(CLIENTS, async |name| {
@@ -41,11 +43,17 @@ async fn crowd(scene: &Scene, count: usize) -> Vec<String> {
                 .unwrap();
         })
         .await;
-    let armed = format!("{count} objects are armed");
-    eventually(&armed, LONG, async || {
+    phase(scene, "Armed", count).await;
+    names
+}
+
+/// Waits until so many objects are in a phase.
+pub async fn phase(scene: &Scene, phase: &str, count: usize) {
+    let what = format!("{count} objects are {phase}");
+    eventually(&what, LONG, async || {
         let counted = scene
             .operator
-            .metric("mixed_stream_tasks", &[("phase", "Armed")])
+            .metric("mixed_stream_tasks", &[("phase", phase)])
             .await;
         #[allow(clippy::cast_precision_loss, reason = "a small number")]
         if counted >= count as f64 {
@@ -55,10 +63,10 @@ async fn crowd(scene: &Scene, count: usize) -> Vec<String> {
         }
     })
     .await;
-    names
 }
 
-async fn delete_all(scene: &Scene, names: &[String]) {
+/// Asks for the deletion of all.
+pub async fn delete_all(scene: &Scene, names: &[String]) {
     let objects = scene.objects();
     stream::iter(names)
         .for_each_concurrent(CLIENTS, async |name| {
@@ -70,7 +78,7 @@ async fn delete_all(scene: &Scene, names: &[String]) {
 
 /// What a storm took.
 #[derive(Debug, Default)]
-struct Figures {
+pub struct Figures {
     descriptors: usize,
     memory_kib: u64,
 }
@@ -93,7 +101,7 @@ impl Figures {
 }
 
 /// Waits until no object is left.
-async fn until_none(scene: &mut Scene, figures: &mut Figures) {
+pub async fn until_none(scene: &mut Scene, figures: &mut Figures) {
     let objects = scene.objects();
     let one = ListParams::default().limit(1);
     eventually("every object is gone", LONG, async || {
@@ -187,7 +195,7 @@ async fn live_storm(count: usize, count_at: &str) {
     let _turn = TURN.acquire().await.unwrap();
     let mut scene = scene_with("storm", &[]).await;
     latency(&scene, count_at).await;
-    let names = crowd(&scene, count).await;
+    let names = crowd(&scene, "storm", count).await;
     let mut figures = Figures::default();
     let begun = Instant::now();
     delete_all(&scene, &names).await;
@@ -208,7 +216,7 @@ async fn a_thousand_deleted_while_the_operator_was_down() {
     let _turn = TURN.acquire().await.unwrap();
     let mut scene = scene_with("backlog", &[]).await;
     latency(&scene, "arrival").await;
-    let names = crowd(&scene, 1000).await;
+    let names = crowd(&scene, "storm", 1000).await;
     scene.operator.kill().await;
     delete_all(&scene, &names).await;
     let mut figures = Figures::default();
@@ -230,7 +238,7 @@ async fn a_backlog_that_fails_thrice_keeps_the_quota() {
     let _turn = TURN.acquire().await.unwrap();
     let mut scene = scene_with("thrice", &flags).await;
     latency(&scene, "random").await;
-    let names = crowd(&scene, COUNT).await;
+    let names = crowd(&scene, "storm", COUNT).await;
     scene.operator.kill().await;
     delete_all(&scene, &names).await;
     let fault = json!({"action": STOP, "kind": "error", "status": 503, "code": "ServiceUnavailable", "times": FAILURES});
@@ -281,7 +289,7 @@ async fn restarts_in_the_middle_of_a_drain_leak_nothing() {
     let _turn = TURN.acquire().await.unwrap();
     let mut scene = scene_with("restart", &[]).await;
     latency(&scene, "arrival").await;
-    let names = crowd(&scene, COUNT).await;
+    let names = crowd(&scene, "storm", COUNT).await;
     delete_all(&scene, &names[..COUNT / 2]).await;
     scene.operator.kill().await;
     delete_all(&scene, &names[COUNT / 2..]).await;
@@ -353,7 +361,7 @@ async fn restarts_in_the_middle_of_a_drain_leak_nothing() {
 async fn a_hundred_that_answer_internal_error_at_once() {
     const COUNT: usize = 100;
     let mut scene = scene_with("internal", &[]).await;
-    let names = crowd(&scene, COUNT).await;
+    let names = crowd(&scene, "storm", COUNT).await;
     let switches = json!({"stopGone": "internalError", "listGone": "internalError", "latencyMillis": 100, "countAt": "random"});
     scene.simulator.set_switches(&switches).await.unwrap();
     for name in &names {

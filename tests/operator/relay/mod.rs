@@ -4,6 +4,7 @@ mod deletion;
 mod life;
 mod orders;
 mod unknown;
+mod storm;
 
 use mixed_stream_operator::api::MixedStreamTask;
 use serde_json::Value;
