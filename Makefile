@@ -15,7 +15,7 @@ export KEEP
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1	\2/' | expand -t 18
 
-demo: prerequisites ## The main job on real parts, from nothing, as a readable timeline; KEEP=1 leaves it running
+demo: prerequisites ## The main job and a relay's life on real parts, from nothing, as a readable timeline; KEEP=1 leaves it running
 	cargo build --workspace --bins
 	$(BUILT)/debug/demo
 
@@ -37,9 +37,9 @@ generate: prerequisites ## Write anew what is generated: crds/
 	$(BUILT)/debug/mixed-stream-operator crd > crds/mixedstreamtasks.yaml.new
 	mv crds/mixedstreamtasks.yaml.new crds/mixedstreamtasks.yaml
 
-bench: prerequisites ## Figures of the release build beside a bare floor, measured in one run
+bench: prerequisites ## Figures of the release build beside a bare floor, measured in one run; PARTS="single crowd relays gone" chooses
 	cargo build --release --workspace --bins
-	$(BUILT)/release/bench
+	$(BUILT)/release/bench $(PARTS)
 
 prerequisites:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.95 or newer with rustup"; exit 1; }

@@ -46,6 +46,27 @@ impl Program {
     }
 }
 
+/// What a program is compared at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// Objects are deleted whose tasks run.
+    Stop,
+    /// Objects are deleted whose tasks are gone: so many Stops each.
+    GiveUp(u32),
+    /// Relays are created.
+    Start,
+}
+
+impl Job {
+    fn word(self) -> String {
+        match self {
+            Self::Stop => "stop".to_owned(),
+            Self::GiveUp(stops) => format!("give-up-{stops}"),
+            Self::Start => "start".to_owned(),
+        }
+    }
+}
+
 /// A program with the namespace that it serves alone.
 pub struct Contender {
     /// Which.
@@ -54,6 +75,10 @@ pub struct Contender {
     pub namespace: String,
     /// The objects there.
     pub objects: Api<DynamicObject>,
+    /// When its program was started.
+    pub started: Instant,
+    job: Job,
+    flags: &'static [&'static str],
     process: Process,
 }
 
@@ -114,25 +139,33 @@ impl Bed {
         }
     }
 
-    /// Starts a program in a namespace of its own.
-    pub async fn contender(&self, program: Program) -> Contender {
+    /// Starts a program in a namespace of its own; the operator with these flags.
+    pub async fn contender(
+        &self,
+        program: Program,
+        job: Job,
+        flags: &'static [&'static str],
+    ) -> Contender {
         let namespace = self.cluster.namespace(program.names().0).await;
-        let process = self.start(program, &namespace);
+        let process = self.start(program, &namespace, job, flags);
         let objects = Api::namespaced_with(self.cluster.client(), &namespace, &self.resource);
         Contender {
             program,
             namespace,
             objects,
+            started: Instant::now(),
+            job,
+            flags,
             process,
         }
     }
 
-    fn start(&self, program: Program, namespace: &str) -> Process {
+    fn start(&self, program: Program, namespace: &str, job: Job, flags: &[&str]) -> Process {
         let (name, file) = program.names();
         let mut command = tied(&binary(file));
         command.env("KUBECONFIG", self.cluster.kubeconfig());
         match program {
-            Program::Floor => command.args([namespace, &self.api]),
+            Program::Floor => command.args([namespace, &self.api, &job.word()]),
             Program::Operator => command
                 .args([
                     "run",
@@ -143,6 +176,7 @@ impl Bed {
                     "json",
                 ])
                 .args(["--namespaces", namespace, "--live-endpoint", &self.api])
+                .args(flags)
                 .env("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid")
                 .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret"),
         };
@@ -151,7 +185,14 @@ impl Bed {
 
     /// Starts the contender's program again.
     pub fn resume(&self, contender: &mut Contender) {
-        contender.process = self.start(contender.program, &contender.namespace);
+        let Contender {
+            program,
+            job,
+            flags,
+            ..
+        } = *contender;
+        contender.process = self.start(program, &contender.namespace, job, flags);
+        contender.started = Instant::now();
     }
 
     /// Makes this many running tasks and objects for them, all guarded; their names.
@@ -180,14 +221,17 @@ impl Bed {
             })
             .await;
         if contender.program == Program::Operator {
-            let end = Instant::now() + PATIENCE;
-            while contender.armed().await < count {
+            // A list of many objects is work for the API server, which is better left alone.
+            let pause = Duration::from_millis(100)
+                .max(Duration::from_micros(300) * u32::try_from(count).expect("a count"));
+            let end = Instant::now() + PATIENCE + 10 * pause;
+            while contender.count_in("Armed").await < count {
                 assert!(
                     Instant::now() < end,
                     "not all objects are armed:\n{}",
-                    contender.process.last_lines()
+                    contender.last_lines()
                 );
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(pause).await;
             }
         }
         names
@@ -234,7 +278,36 @@ impl Contender {
             .expect("a deletion");
     }
 
-    async fn armed(&self) -> usize {
+    /// Tells from now on which of its objects are in which phase, and when this was seen.
+    pub fn phases(&self) -> mpsc::UnboundedReceiver<(String, String, Instant)> {
+        let (seen, phases) = mpsc::unbounded_channel();
+        let objects = self.objects.clone();
+        tokio::spawn(async move {
+            let mut events = Box::pin(watcher::watcher(objects, watcher::Config::default()));
+            loop {
+                // A watch that was cut off is begun anew by the next call.
+                let object = match events.try_next().await {
+                    Ok(Some(Event::Apply(object) | Event::InitApply(object))) => object,
+                    Ok(Some(Event::Delete(_) | Event::Init | Event::InitDone)) | Err(_) => continue,
+                    Ok(None) => return,
+                };
+                let phase = object.data["status"]["phase"].as_str().unwrap_or_default();
+                let name = object.metadata.name.clone().unwrap_or_default();
+                if seen.send((name, phase.to_owned(), Instant::now())).is_err() {
+                    return;
+                }
+            }
+        });
+        phases
+    }
+
+    /// The last lines that it wrote.
+    pub fn last_lines(&self) -> String {
+        self.process.last_lines()
+    }
+
+    /// How many objects are in a phase.
+    pub async fn count_in(&self, phase: &str) -> usize {
         let list = self
             .objects
             .list(&ListParams::default())
@@ -242,7 +315,7 @@ impl Contender {
             .expect("a list");
         list.items
             .iter()
-            .filter(|object| object.data["status"]["phase"] == "Armed")
+            .filter(|object| object.data["status"]["phase"] == phase)
             .count()
     }
 }

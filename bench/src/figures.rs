@@ -42,6 +42,16 @@ pub fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
+/// Whether a bound is met, in words.
+pub fn verdict(is_met: bool) -> &'static str {
+    if is_met { "met" } else { "NOT met" }
+}
+
+/// Seconds with a fraction, for a table.
+pub fn in_seconds(duration: Duration) -> String {
+    format!("{:.2}", duration.as_secs_f64())
+}
+
 /// The least and the most of a quantile over blocks, in milliseconds.
 pub fn spread(blocks: &[Sample], share: f64) -> RangeInclusive<f64> {
     let values = || blocks.iter().map(|block| ms(block.quantile(share)));

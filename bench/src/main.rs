@@ -1,4 +1,5 @@
 //! `make bench`: the operator against a bare program, on one control plane and one simulator, in one run. The page beside this crate says how to read it.
+//! `bench PART...` measures these parts alone.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,54 +10,73 @@
 mod bed;
 mod crowd;
 mod figures;
+mod gone;
+mod relays;
 mod single;
 mod usage;
 
 use std::time::Instant;
 
-use bed::{Bed, LATENCY, Program};
+use bed::{Bed, Contender, Job, LATENCY, Program};
+use clap::{Parser, ValueEnum};
 use crowd::{CROWD, Crowd, ROUNDS};
-use figures::{Sample, ms, spread};
+use figures::{Sample, ms, spread, verdict};
 use single::{BLOCK, BLOCKS, LEGS, Singles};
 use support::binary;
 
+/// The operator measured against a bare program.
+#[derive(Parser)]
+struct Arguments {
+    /// What to measure; everything where nothing is said.
+    parts: Vec<Part>,
+    /// How many objects there are in the part `gone`.
+    #[arg(long, default_value_t = 10_000)]
+    gone: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Deletions one at a time.
+    Single,
+    /// A thousand deletions at once.
+    Crowd,
+    /// Relays: created, observed and emptied.
+    Relays,
+    /// Many deletions at once of objects whose tasks are gone.
+    Gone,
+}
+
 #[tokio::main]
 async fn main() {
+    let Arguments { parts, gone } = Arguments::parse();
+    let wants = |part: Part| parts.is_empty() || parts.contains(&part);
     let began = Instant::now();
     let progress =
         |what: &str| eprintln!("bench: {:>5.1} s  {what}", began.elapsed().as_secs_f64());
     progress("starting a control plane and the simulator");
     let mut bed = Bed::make().await;
-    let mut contenders = Vec::new();
-    for program in Program::BOTH {
-        contenders.push(bed.contender(program).await);
-    }
-    let mut singles = [Singles::default(), Singles::default()];
-    for number in 0..BLOCKS {
-        progress(&format!(
-            "single deletes, block {} of {BLOCKS} of each",
-            number + 1
-        ));
-        for (contender, singles) in contenders.iter().zip(&mut singles) {
-            single::block(&mut bed, contender, number, singles).await;
+    if wants(Part::Single) || wants(Part::Crowd) {
+        let mut contenders = Vec::new();
+        for program in Program::BOTH {
+            contenders.push(bed.contender(program, Job::Stop, &[]).await);
         }
-    }
-    let mut crowds = Vec::new();
-    for round in 0..ROUNDS {
-        for contender in &contenders {
-            progress(&format!("drain: {}", contender.program.names().0));
-            crowds.push(crowd::drain(&mut bed, contender, round).await);
+        if wants(Part::Single) {
+            singles(&mut bed, &contenders, progress).await;
         }
-    }
-    for round in 0..ROUNDS {
+        if wants(Part::Crowd) {
+            crowds(&mut bed, &mut contenders, progress).await;
+        }
         for contender in &mut contenders {
-            progress(&format!("backlog: {}", contender.program.names().0));
-            crowds.push(crowd::backlog(&mut bed, contender, round).await);
+            contender.end().await;
         }
+    }
+    if wants(Part::Relays) {
+        relays::run(&bed, progress).await;
+    }
+    if wants(Part::Gone) {
+        gone::run(&mut bed, gone, progress).await;
     }
     progress("done");
-    report_singles(&singles);
-    report_crowds(&crowds);
     let size = std::fs::metadata(binary(Program::Operator.names().1))
         .expect("the binary")
         .len();
@@ -65,6 +85,37 @@ async fn main() {
         "\nThe operator's binary: {:.1} MiB.",
         f64::from(kib) / 1024.0
     );
+}
+
+async fn singles(bed: &mut Bed, contenders: &[Contender], progress: impl Fn(&str)) {
+    let mut singles = [Singles::default(), Singles::default()];
+    for number in 0..BLOCKS {
+        progress(&format!(
+            "single deletes, block {} of {BLOCKS} of each",
+            number + 1
+        ));
+        for (contender, singles) in contenders.iter().zip(&mut singles) {
+            single::block(bed, contender, number, singles).await;
+        }
+    }
+    report_singles(&singles);
+}
+
+async fn crowds(bed: &mut Bed, contenders: &mut [Contender], progress: impl Fn(&str)) {
+    let mut crowds = Vec::new();
+    for round in 0..ROUNDS {
+        for contender in &*contenders {
+            progress(&format!("drain: {}", contender.program.names().0));
+            crowds.push(crowd::drain(bed, contender, round).await);
+        }
+    }
+    for round in 0..ROUNDS {
+        for contender in &mut *contenders {
+            progress(&format!("backlog: {}", contender.program.names().0));
+            crowds.push(crowd::backlog(bed, contender, round).await);
+        }
+    }
+    report_crowds(&crowds);
 }
 
 fn report_singles([floor, operator]: &[Singles; 2]) {
@@ -97,7 +148,6 @@ fn report_singles([floor, operator]: &[Singles; 2]) {
         );
     }
     let at = |at: usize, share: f64| ms(all[at].quantile(share));
-    let verdict = |is_met: bool| if is_met { "met" } else { "NOT met" };
     println!(
         "\np50 <= floor + 2 ms: {}",
         verdict(at(1, 0.5) <= at(0, 0.5) + 2.0)

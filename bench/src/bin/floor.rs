@@ -1,7 +1,12 @@
-//! The floor: what any program must do that watches, calls and patches, and nothing else. No limiter but a fixed pace, no status,
-//! no memory, no metrics. `floor NAMESPACE ENDPOINT`; the cluster comes from `KUBECONFIG`.
+//! The floor: what any program must do that watches, calls and patches, and nothing else. No limiter but a fixed pace, no decision,
+//! no memory, no metrics. `floor NAMESPACE ENDPOINT JOB`; the cluster comes from `KUBECONFIG`. The job is one of
+//!
+//! * `stop`: one Stop that has to be accepted for each deleted object, then its release;
+//! * `give-up-N`: N Stops over ten seconds, whatever their answer, then the release;
+//! * `start`: for each new object the finalizer, a status, a GET, one Start and another status.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,14 +18,39 @@ use kube::api::{ApiResource, Patch, PatchParams};
 use kube::core::{DynamicObject, GroupVersionKind};
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Config};
+use serde_json::{Value, json};
 use sha1::Sha1;
 
+const FINALIZER: &str = "mixedstream.io/stop-task";
+/// From the first to the last of several Stops.
+const SPAN: Duration = Duration::from_secs(10);
 /// A little below the quota of 500 in a second.
 const PACE: Duration = Duration::from_micros(1_000_000 / 495);
 /// Before a Stop that failed is sent again.
 const AGAIN: Duration = Duration::from_millis(200);
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Job {
+    Stop,
+    GiveUp(u32),
+    Start,
+}
+
+impl Job {
+    fn read(word: &str) -> anyhow::Result<Self> {
+        Ok(match word {
+            "stop" => Self::Stop,
+            "start" => Self::Start,
+            other => {
+                let count = other.strip_prefix("give-up-").context("no such job")?;
+                Self::GiveUp(count.parse()?)
+            }
+        })
+    }
+}
+
 struct Floor {
+    job: Job,
     objects: Api<DynamicObject>,
     http: reqwest::Client,
     endpoint: String,
@@ -32,14 +62,17 @@ async fn main() -> anyhow::Result<()> {
     // Fails where there is a provider already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut arguments = std::env::args().skip(1);
-    let (Some(namespace), Some(endpoint)) = (arguments.next(), arguments.next()) else {
-        bail!("usage: floor NAMESPACE ENDPOINT");
+    let (Some(namespace), Some(endpoint), Some(job)) =
+        (arguments.next(), arguments.next(), arguments.next())
+    else {
+        bail!("usage: floor NAMESPACE ENDPOINT JOB");
     };
     let mut config = Config::infer().await?;
     config.default_retry = false;
     let kind = GroupVersionKind::gvk("mixedstream.io", "v1alpha1", "MixedStreamTask");
     let resource = ApiResource::from_gvk_with_plural(&kind, "mixedstreamtasks");
     let floor = Arc::new(Floor {
+        job: Job::read(&job)?,
         objects: Api::namespaced_with(Client::try_from(config)?, &namespace, &resource),
         http: reqwest::Client::builder()
             .no_proxy()
@@ -61,7 +94,8 @@ async fn main() -> anyhow::Result<()> {
             Ok(None) => return Ok(()),
         };
         let uid = object.metadata.uid.clone().unwrap_or_default();
-        if object.metadata.deletion_timestamp.is_some() && seen.insert(uid) {
+        let is_deleting = object.metadata.deletion_timestamp.is_some();
+        if is_deleting != (floor.job == Job::Start) && seen.insert(uid) {
             let floor = Arc::clone(&floor);
             tokio::spawn(async move {
                 while let Err(error) = floor.finish(&object).await {
@@ -75,7 +109,54 @@ async fn main() -> anyhow::Result<()> {
 
 impl Floor {
     async fn finish(&self, object: &DynamicObject) -> anyhow::Result<()> {
-        let id = |name: &str| object.data["spec"][name].as_str().context("no id");
+        let name = object.metadata.name.as_deref().context("no name")?;
+        match self.job {
+            Job::Stop => {
+                self.call(stop(object)?).await??;
+                self.release(name).await
+            }
+            Job::GiveUp(stops) => {
+                for stop_number in 0..stops {
+                    if stop_number > 0 {
+                        tokio::time::sleep(SPAN / (stops - 1)).await;
+                    }
+                    // Refused, as expected.
+                    let _ = self.call(stop(object)?).await?;
+                }
+                self.release(name).await
+            }
+            Job::Start => {
+                let guard = json!({"metadata": {"finalizers": [FINALIZER]}});
+                self.objects
+                    .patch(name, &PatchParams::default(), &Patch::Merge(guard))
+                    .await?;
+                self.tell(name, "Pending").await?;
+                let live = self.objects.get(name).await?;
+                self.call(start(&live)?).await??;
+                self.tell(name, "Running").await
+            }
+        }
+    }
+
+    async fn release(&self, name: &str) -> anyhow::Result<()> {
+        let patch =
+            serde_json::from_str(r#"[{"op": "remove", "path": "/metadata/finalizers/0"}]"#)?;
+        self.objects
+            .patch(name, &PatchParams::default(), &Patch::Json::<()>(patch))
+            .await?;
+        Ok(())
+    }
+
+    async fn tell(&self, name: &str, phase: &str) -> anyhow::Result<()> {
+        let status = json!({"status": {"phase": phase}});
+        self.objects
+            .patch_status(name, &PatchParams::default(), &Patch::Merge(status))
+            .await?;
+        Ok(())
+    }
+
+    /// One call at its turn; inside, what the service says.
+    async fn call(&self, parameters: Vec<(&str, String)>) -> anyhow::Result<anyhow::Result<()>> {
         let slot = {
             let mut next = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
             let slot = (*next).max(Instant::now());
@@ -85,45 +166,78 @@ impl Floor {
         if slot > Instant::now() {
             tokio::time::sleep_until(slot.into()).await;
         }
-        let url = format!(
-            "{}/?{}",
-            self.endpoint,
-            signed(id("appId")?, id("taskId")?)?
-        );
+        let url = format!("{}/?{}", self.endpoint, signed(parameters)?);
         let response = self.http.post(url).send().await?;
         let status = response.status();
         let body = response.text().await?;
-        if !status.is_success() {
-            bail!("{status}: {body}");
-        }
-        let name = object.metadata.name.as_deref().context("no name")?;
-        let patch =
-            serde_json::from_str(r#"[{"op": "remove", "path": "/metadata/finalizers/0"}]"#)?;
-        self.objects
-            .patch(name, &PatchParams::default(), &Patch::Json::<()>(patch))
-            .await?;
-        Ok(())
+        Ok(if status.is_success() {
+            Ok(())
+        } else {
+            Err(anyhow::anyhow!("{status}: {body}"))
+        })
     }
 }
 
-/// The query of a Stop, signed by V1 (dossier 6.1). The ids need no escaping.
-fn signed(app: &str, task: &str) -> anyhow::Result<String> {
-    let nonce = uuid::Uuid::new_v4().simple();
-    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H%%3A%M%%3A%SZ");
-    let query = format!(
-        "AccessKeyId=testid&Action=StopLiveMPUTask&AppId={app}&Format=JSON&SignatureMethod=HMAC-SHA1\
-         &SignatureNonce={nonce}&SignatureVersion=1.0&TaskId={task}&Timestamp={now}&Version=2016-11-01"
-    );
-    let escaped = query
-        .replace('%', "%25")
-        .replace('&', "%26")
-        .replace('=', "%3D");
+fn text(object: &DynamicObject, place: &str) -> anyhow::Result<String> {
+    let text = object.data.pointer(place).and_then(Value::as_str);
+    Ok(text.with_context(|| format!("no {place}"))?.to_owned())
+}
+
+fn stop(object: &DynamicObject) -> anyhow::Result<Vec<(&'static str, String)>> {
+    Ok(vec![
+        ("Action", "StopLiveMPUTask".to_owned()),
+        ("AppId", text(object, "/spec/appId")?),
+        ("TaskId", text(object, "/spec/taskId")?),
+    ])
+}
+
+fn start(object: &DynamicObject) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let user = text(object, "/spec/relay/single/userId")?;
+    Ok(vec![
+        ("Action", "StartLiveMPUTask".to_owned()),
+        ("AppId", text(object, "/spec/appId")?),
+        ("ChannelId", text(object, "/spec/relay/channelId")?),
+        ("MixMode", "0".to_owned()),
+        ("SingleSubParams", json!({"UserId": user}).to_string()),
+        ("StreamURL", text(object, "/spec/relay/outputs/0/url")?),
+        ("TaskId", text(object, "/spec/taskId")?),
+    ])
+}
+
+/// The query of a call, signed by V1 (dossier 6.1).
+fn signed(mut parameters: Vec<(&str, String)>) -> anyhow::Result<String> {
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+    parameters.extend([
+        ("AccessKeyId", "testid".to_owned()),
+        ("Format", "JSON".to_owned()),
+        ("SignatureMethod", "HMAC-SHA1".to_owned()),
+        ("SignatureNonce", uuid::Uuid::new_v4().simple().to_string()),
+        ("SignatureVersion", "1.0".to_owned()),
+        ("Timestamp", now.to_string()),
+        ("Version", "2016-11-01".to_owned()),
+    ]);
+    parameters.sort_unstable();
+    let pairs: Vec<String> = parameters
+        .iter()
+        .map(|(name, value)| format!("{name}={}", escaped(value)))
+        .collect();
+    let query = pairs.join("&");
     let mut mac = Hmac::<Sha1>::new_from_slice(b"testsecret&")?;
-    mac.update(format!("POST&%2F&{escaped}").as_bytes());
+    mac.update(format!("POST&%2F&{}", escaped(&query)).as_bytes());
     let signature = base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes());
-    let signature = signature
-        .replace('+', "%2B")
-        .replace('/', "%2F")
-        .replace('=', "%3D");
-    Ok(format!("{query}&Signature={signature}"))
+    Ok(format!("{query}&Signature={}", escaped(&signature)))
+}
+
+/// Percent-encoded as RFC 3986 has it.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a text does not fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
 }

@@ -1,0 +1,107 @@
+//! Many objects whose tasks the service has stopped by itself, deleted at once.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::bed::{APP, Bed, CLIENTS, Contender, Job, LATENCY, Program};
+use crate::figures::{in_seconds, ms, verdict};
+use crate::usage;
+
+/// Stops in a second.
+const QUOTA: usize = 500;
+
+/// What Stop answers, and how many Stops that takes.
+const STOP_GONE: [(&str, u32); 2] = [("taskDoesNotExist", 1), ("internalError", 3)];
+/// What the list by id answers.
+const LIST_GONE: [&str; 3] = ["empty", "invalidParam", "internalError"];
+
+/// Measures and reports each switch.
+pub async fn run(bed: &mut Bed, crowd: usize, progress: impl Fn(&str)) {
+    println!(
+        "\n{crowd} objects whose tasks are gone, deleted while the program is down; the clock starts with it\n"
+    );
+    println!(
+        "{:<52}{:>8}{:>10}{:>9}{:>8}{:>10}{:>9}{:>10}",
+        "", "s", "Stops", "lists", "over", "writes", "CPU ms", "MiB peak"
+    );
+    for (stop_gone, stops) in STOP_GONE {
+        progress(&format!("{crowd} gone, {stop_gone}: floor"));
+        let mut floor = bed.contender(Program::Floor, Job::GiveUp(stops), &[]).await;
+        let title = format!("floor, {stops} of Stop each");
+        let least = measure(bed, &mut floor, &title, (stop_gone, "empty"), crowd).await;
+        floor.end().await;
+        for list_gone in LIST_GONE {
+            progress(&format!(
+                "{crowd} gone, {stop_gone} and {list_gone}: operator"
+            ));
+            let mut operator = bed
+                .contender(Program::Operator, Job::GiveUp(stops), &[])
+                .await;
+            let title = format!("operator, {stop_gone}, list: {list_gone}");
+            let took = measure(bed, &mut operator, &title, (stop_gone, list_gone), crowd).await;
+            operator.end().await;
+            let wanted = stops as usize * crowd * 12 / 10 / QUOTA;
+            let is_met = took <= Duration::from_secs(u64::try_from(wanted).expect("seconds"))
+                || least.as_secs_f64() >= 0.9 * took.as_secs_f64();
+            println!(
+                "    within {wanted} s, or 0.9 of the floor: {}",
+                verdict(is_met)
+            );
+        }
+    }
+    let usual = json!({"stopGone": "taskDoesNotExist", "listGone": "empty"});
+    bed.admin.set_switches(&usual).await.expect("switches");
+}
+
+async fn measure(
+    bed: &mut Bed,
+    contender: &mut Contender,
+    title: &str,
+    (stop_gone, list_gone): (&str, &str),
+    crowd: usize,
+) -> Duration {
+    let prefix = format!("gone-{}", contender.namespace);
+    let names = bed.fill(contender, &prefix, crowd).await;
+    contender.end().await;
+    let channels = names.iter().map(|name| format!("channel-{name}"));
+    let emptied = bed.admin.set_all_users(APP, channels, &[]);
+    emptied.await.expect("channels");
+    bed.admin.advance(121.0).await.expect("the clock");
+    let switches =
+        json!({"stopGone": stop_gone, "listGone": list_gone, "latencyMillis": LATENCY.as_millis()});
+    bed.admin.set_switches(&switches).await.expect("switches");
+    stream::iter(&names)
+        .for_each_concurrent(CLIENTS, |name| contender.delete(name))
+        .await;
+    let from = bed.admin.mark().await.expect("a place in the logs");
+    let (began, at) = (Instant::now(), Timestamp::now());
+    bed.resume(contender);
+    let gone = bed.await_gone(contender, &names).await;
+    let took = gone.into_iter().max().unwrap_or(began) - began;
+    let cpu = usage::cpu(contender.pid());
+    let (_, peak) = usage::memory(contender.pid());
+    let calls = bed.admin.calls_between(from, None).await;
+    let calls = calls.expect("the call log");
+    let of_action = |action: &str| {
+        let is_it = |call: &&support::simulator::Call| call.action.as_deref() == Some(action);
+        calls.iter().filter(is_it).count()
+    };
+    let writes = bed.cluster.audit(|entry| {
+        let is_it = entry.verb == "patch" && entry.resource == "mixedstreamtasks";
+        is_it && entry.namespace == contender.namespace && entry.received >= at
+    });
+    println!(
+        "{title:<52}{:>8}{:>10}{:>9}{:>8}{:>10}{:>9.0}{:>10}",
+        in_seconds(took),
+        of_action("StopLiveMPUTask"),
+        of_action("ListRtcMPUTaskDetail"),
+        calls.iter().filter(|call| call.over_quota).count(),
+        writes.len(),
+        ms(cpu),
+        peak
+    );
+    took
+}
