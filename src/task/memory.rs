@@ -5,10 +5,11 @@ use super::{
     ledger::{Ledger, State},
     retry::{Cause, Moment, Paces, Trouble, Waits},
     trail::{Trail, Turn},
+    verdict::{Verdict, whole_seconds},
     view::View,
 };
 use crate::{
-    api::Mark,
+    api::{Mark, Reason},
     live::{Action, Class},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -259,7 +260,7 @@ impl Memory {
                     return;
                 };
                 let mark = Mark {
-                    at: Some(Time(super::verdict::whole_seconds(turn.now.wall))),
+                    at: Some(Time(whole_seconds(turn.now.wall))),
                     generation: Some(generation),
                     parameters_hash: Some(hash),
                 };
@@ -395,6 +396,29 @@ impl Memory {
             self.learn(ledger.adopted(view.generation, turn.now.wall));
         } else {
             self.is_foreign(ledger, turn);
+        }
+    }
+
+    /// The verdict is about to be stored.
+    pub fn recording(&mut self, verdict: &Verdict, view: &View) {
+        let intent = verdict
+            .ledger
+            .as_ref()
+            .and_then(|ledger| ledger.intent.as_ref());
+        let is_new = intent.is_some() && intent != view.status.intent.as_ref();
+        if is_new && verdict.reason == Reason::Starting {
+            let is_open = Ledger::of(&view.status).state() == State::Open;
+            // The Start of an earlier intent may have had no answer.
+            self.unanswered |= is_open && self.intended.is_none();
+            // Even if the answer to this write is lost, it is known that no Start was sent on it.
+            self.intended = intent.cloned();
+        }
+    }
+
+    /// The verdict is stored.
+    pub fn recorded(&mut self, verdict: &Verdict) {
+        if verdict.ledger.is_some() {
+            self.ledger = None;
         }
     }
 

@@ -9,7 +9,7 @@ use super::{
     ledger::{Ledger, State},
     memory::{Bought, MemoryTurn, Sent},
     ownership::Standing,
-    plan::{COOL_DOWN, Facts, Step, Wanted, plan},
+    plan::{COOL_DOWN, Facts, Step, Wanted, may_start, plan},
     send::send,
     shared::{Caller, Shared},
     store::Place,
@@ -158,6 +158,7 @@ impl Run<'_> {
         let view = &*place.view;
         let nothing = Wanted::Nothing;
         let desired = self.dossier.desired.as_ref();
+        let wanted = desired.map_or(&nothing, |desired| &desired.wanted);
         let seen = self.shared.observatory().seen(view);
         let now = self.shared.now();
         let facts = Facts {
@@ -165,9 +166,9 @@ impl Run<'_> {
             standing: &place.standing,
             output_taken: place.output_taken.as_ref(),
             allowed,
-            wanted: desired.map_or(&nothing, |desired| &desired.wanted),
+            wanted,
             seen: &seen,
-            cool_until: place.cool_until.max(fresh_until(view, desired, now)),
+            cool_until: place.cool_until.max(fresh_until(view, wanted, now)),
         };
         plan(facts, &self.dossier.memory, &self.shared.paces, now)
     }
@@ -271,18 +272,7 @@ impl Run<'_> {
         {
             return None;
         }
-        let intent = verdict
-            .ledger
-            .as_ref()
-            .and_then(|ledger| ledger.intent.as_ref());
-        let is_intent = intent.is_some() && intent != view.status.intent.as_ref();
-        if is_intent && verdict.reason == api::Reason::Starting {
-            let is_open = Ledger::of(&view.status).state() == State::Open;
-            // The Start of an earlier intent may have had no answer.
-            self.dossier.memory.unanswered |= is_open && self.dossier.memory.intended.is_none();
-            // Even if the answer to this write is lost, it is known that no Start was sent on it.
-            self.dossier.memory.intended = intent.cloned();
-        }
+        self.dossier.memory.recording(verdict, view);
         let calls: Vec<CallRecord> = self.dossier.calls.iter().cloned().collect();
         let status = verdict.status(view, &calls, self.shared.now().wall);
         let written = self.shared.cluster.record(view, &status).await;
@@ -296,9 +286,7 @@ impl Run<'_> {
             }
         }
         if is_told {
-            if verdict.ledger.is_some() {
-                self.dossier.memory.ledger = None;
-            }
+            self.dossier.memory.recorded(verdict);
             self.cool_what_was_dropped(view, outputs.unwrap_or_default());
             announce(self.shared, view, verdict);
         }
@@ -515,12 +503,11 @@ impl Run<'_> {
                 // The watch may have brought something newer still.
                 let known = self.shared.store().view(self.key).cloned();
                 let is_newest = known.is_some_and(|known| known.version() <= live.version());
-                let may_start = is_newest
-                    && live.is_guarded()
-                    && !live.is_deleting()
-                    && live.generation == view.generation
-                    && live.status.intent == view.status.intent;
-                if may_start { Ok(live) } else { Err(None) }
+                if is_newest && may_start(view, &live) {
+                    Ok(live)
+                } else {
+                    Err(None)
+                }
             }
             Ok(_) | Err(WriteError::Gone) => Err(Some(self.gone())),
             Err(WriteError::Changed(why) | WriteError::Refused(why) | WriteError::Unknown(why)) => {
@@ -608,13 +595,13 @@ fn is_allowed(shared: &Shared, view: &View) -> bool {
 }
 
 /// A process that has just begun does not know what was in use a moment before, unless the object has held its outputs for long enough.
-fn fresh_until(view: &View, desired: Option<&Desired>, now: super::retry::Moment) -> Duration {
+pub(super) fn fresh_until(view: &View, wanted: &Wanted, now: super::retry::Moment) -> Duration {
     if now.mono >= COOL_DOWN {
         return Duration::ZERO;
     }
-    let outputs = match desired.map(|desired| &desired.wanted) {
-        Some(Wanted::Known(wanted)) => wanted.outputs.as_slice(),
-        Some(Wanted::Nothing | Wanted::Unavailable { .. }) | None => &[],
+    let outputs = match wanted {
+        Wanted::Known(wanted) => wanted.outputs.as_slice(),
+        Wanted::Nothing | Wanted::Unavailable { .. } => &[],
     };
     let claim = view.status.claim.as_ref();
     let held_since = claim.and_then(|claim| claim.at.as_ref()).map(|at| at.0);

@@ -115,6 +115,15 @@ pub fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment) -> St
     }
 }
 
+/// Whether a Start that was decided on `view` may be sent, now that the object has been read once more: `live`.
+#[must_use]
+pub fn may_start(view: &View, live: &View) -> bool {
+    live.is_guarded()
+        && !live.is_deleting()
+        && live.generation == view.generation
+        && live.status.intent == view.status.intent
+}
+
 /// Something else started the task: there is nothing to do but to be ready.
 fn minimal(facts: Facts<'_>, memory: &Memory, now: Moment) -> Step {
     let view = facts.view;

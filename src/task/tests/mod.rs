@@ -213,16 +213,8 @@ impl Life {
     }
 
     pub fn record(&mut self, verdict: Verdict) {
-        let intent = verdict
-            .ledger
-            .as_ref()
-            .and_then(|ledger| ledger.intent.clone());
-        if intent.is_some() && intent != self.view.status.intent {
-            self.memory.intended = intent;
-        }
-        if verdict.ledger.is_some() {
-            self.memory.ledger = None;
-        }
+        self.memory.recording(&verdict, &self.view);
+        self.memory.recorded(&verdict);
         self.view.status = verdict.status(&self.view, &[], self.moment().wall);
         self.told.push((self.now, verdict));
     }
