@@ -3,8 +3,8 @@
 
 use super::{
     dossier::Dossier,
+    memory::Memory,
     observatory,
-    plan::COOL_DOWN,
     queue::Queue,
     reconcile::{Next, reconcile},
     shared::{Caller, Shared},
@@ -254,12 +254,13 @@ impl Controller {
     fn changed(&mut self, changed: Changed) {
         self.look_at(changed.look);
         if let Some(view) = changed.gone {
-            let now = self.shared.now().mono;
-            let outputs = view.claimed_outputs();
-            if !outputs.is_empty() {
-                self.shared
-                    .store()
-                    .cool(&view, outputs, now, now + COOL_DOWN);
+            let now = self.shared.now();
+            let fresh = Memory::default();
+            let dossier = self.dossiers.get(&view.uid);
+            let memory = dossier.map_or(&fresh, |dossier| &dossier.memory);
+            if let Some(until) = memory.frees(&view, &self.shared.paces, now) {
+                let outputs = view.claimed_outputs();
+                self.shared.store().cool(&view, outputs, now.mono, until);
             }
             self.queue.forget(&view.key);
             // A reconcile that still runs gives its place back by itself.

@@ -3,6 +3,7 @@
 use super::{
     evidence::{Answer, Call, Sighting},
     ledger::{Ledger, State},
+    plan::COOL_DOWN,
     retry::{Cause, Moment, Paces, Trouble, Waits},
     trail::{Trail, Turn},
     verdict::{Verdict, whole_seconds},
@@ -397,6 +398,30 @@ impl Memory {
         } else {
             self.is_foreign(ledger, turn);
         }
+    }
+
+    /// Until when nobody else may use what the object had, now that it is gone: an output cools down, and a Stop without an answer may still
+    /// take effect, be it one that an earlier process sent. None where there is nothing to wait for.
+    #[must_use]
+    pub fn frees(&self, view: &View, paces: &Paces, now: Moment) -> Option<Duration> {
+        let claim = view.status.claim.as_ref()?;
+        let is_inherited = claim.at.as_ref().is_none_or(|at| {
+            let age = whole_seconds(now.wall).duration_since(at.0);
+            Duration::try_from(age).is_ok_and(|age| age > now.mono)
+        });
+        let stop = self.stop_open.unwrap_or_else(|| {
+            if is_inherited {
+                paces.settle_time
+            } else {
+                Duration::ZERO
+            }
+        });
+        let outputs = if claim.outputs.is_empty() {
+            Duration::ZERO
+        } else {
+            now.mono + COOL_DOWN
+        };
+        Some(stop.max(outputs)).filter(|until| *until > now.mono)
     }
 
     /// The verdict is about to be stored.

@@ -351,11 +351,12 @@ impl<'a> Life<'a> {
         if let Some(rival) = self.facts.output_taken {
             return self.settled(tale::output_in_use(rival, false, claim), None);
         }
-        let claim = Some(claim_of(self.view, &wanted.outputs, self.now));
         let cool_until = self.cool_until();
         if cool_until > self.now.mono {
+            // What is claimed is taken for the object's own, which has not to cool down: so it is claimed afterwards.
             return self.waiting(tale::cooling_down(false, claim), cool_until);
         }
+        let claim = Some(claim_of(self.view, &wanted.outputs, self.now));
         let action = Action::StartLiveMpuTask;
         let wait = self.memory.waits.get(action);
         let due = if self.was_channel_absent() {
