@@ -74,11 +74,15 @@ fn log(view: &View, is_warning: bool, reason: &str, text: &str) {
 /// What happened to the relay between two stories of it.
 fn turning_point(old: &Ledger, new: &Ledger) -> Option<(bool, &'static str, String)> {
     match (old.state(), new.state()) {
-        (State::Running, State::Running) if old.accepted_hash() != new.accepted_hash() => Some((
-            false,
-            "Updated",
-            "The service accepted the changed parameters.".to_owned(),
-        )),
+        (State::Running, State::Running)
+            if new.accepted_hash().is_some() && old.accepted_hash() != new.accepted_hash() =>
+        {
+            Some((
+                false,
+                "Updated",
+                "The service accepted the changed parameters.".to_owned(),
+            ))
+        }
         (State::Never | State::Open | State::Stopped, State::Running) => {
             Some(if new.accepted_hash().is_some() {
                 (

@@ -116,6 +116,18 @@ impl Ledger {
         }
     }
 
+    /// An Update had no answer: which parameters the service has is not known, so that another Update is due whatever the spec asks for.
+    #[must_use]
+    pub fn updated_perhaps(self) -> Self {
+        Self {
+            accepted: self.accepted.map(|accepted| Mark {
+                parameters_hash: None,
+                ..accepted
+            }),
+            ..self
+        }
+    }
+
     /// The intended Start certainly took no effect.
     #[must_use]
     pub fn refused(self) -> Self {

@@ -272,17 +272,23 @@ impl Memory {
                 class,
                 words,
                 retry_after,
-                may_act: _,
+                may_act,
                 says_gone: _,
-            } => turn.lend(&mut self.waits).fail(
-                Action::UpdateLiveMpuTask,
-                &Trouble {
-                    cause: Cause::Answer(*class),
-                    words,
-                    retry_after: *retry_after,
-                    not_before: Duration::ZERO,
-                },
-            ),
+            } => {
+                turn.lend(&mut self.waits).fail(
+                    Action::UpdateLiveMpuTask,
+                    &Trouble {
+                        cause: Cause::Answer(*class),
+                        words,
+                        retry_after: *retry_after,
+                        not_before: Duration::ZERO,
+                    },
+                );
+                if *may_act {
+                    let ledger = self.ledger(view).updated_perhaps();
+                    self.learn(ledger);
+                }
+            }
             Answer::Task(_) | Answer::Page { .. } | Answer::Users { .. } => {}
         }
     }
@@ -343,7 +349,7 @@ impl Memory {
                 self.start_open = None;
                 self.learn(ledger.started(turn.now.wall));
             }
-            Shows::Another => self.is_foreign(ledger, turn),
+            Shows::Another if is_settled => self.is_foreign(ledger, turn),
             Shows::Nothing if is_settled && says_enough => {
                 self.start_open = None;
                 self.exists = None;
@@ -360,7 +366,7 @@ impl Memory {
                 self.intended = ledger.intent;
                 self.identity = Some(Identity { asked, shows });
             }
-            Shows::Nothing | Shows::Ours | Shows::Unclear | Shows::Refused => {
+            Shows::Nothing | Shows::Ours | Shows::Another | Shows::Unclear | Shows::Refused => {
                 self.identity = Some(Identity { asked, shows });
                 if view.is_deleting() {
                     return;
@@ -430,7 +436,8 @@ impl Memory {
             .ledger
             .as_ref()
             .and_then(|ledger| ledger.intent.as_ref());
-        let is_new = intent.is_some() && intent != view.status.intent.as_ref();
+        // One that is withdrawn can be stored still, and be equal within a second.
+        let is_new = intent.is_some() && intent != self.ledger(view).intent.as_ref();
         if is_new && verdict.reason == Reason::Starting {
             let is_open = Ledger::of(&view.status).state() == State::Open;
             // The Start of an earlier intent may have had no answer.

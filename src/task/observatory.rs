@@ -463,7 +463,7 @@ fn is_observed(view: &View) -> bool {
     view.has_relay && view.is_guarded() && !view.is_deleting() && !view.suspend
 }
 
-fn is_running(view: &View) -> bool {
+pub(super) fn is_running(view: &View) -> bool {
     is_observed(view) && Ledger::of(&view.status).state() == State::Running
 }
 

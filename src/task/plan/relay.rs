@@ -418,6 +418,10 @@ impl<'a> Life<'a> {
         if self.is_being_read() {
             return Some(Step::Rest(None));
         }
+        if self.ledger.state() == State::Open && !self.memory.unanswered {
+            // The Start was put off, not sent: whoever waits for a channel has no intent, and is told when somebody joins.
+            return Some(Step::Learn(Box::new(self.ledger.clone().refused())));
+        }
         let is_restart = self.ledger.started_at.is_some();
         let fail = seen.channels_fail.as_ref();
         let verdict = tale::waiting_for_channel(self.view, is_restart, fail, claim);

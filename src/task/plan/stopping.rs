@@ -2,17 +2,18 @@
 
 use super::{Facts, Turn, handled_while_waiting, tell, turn};
 use crate::{
-    live::Action,
+    live::{Action, Class},
     task::{
         evidence::{Call, Evidence},
         ledger::{Ledger, State},
-        memory::Memory,
+        memory::{Memory, Shows},
         plan::Step,
-        retry::{Moment, Paces},
+        retry::{Cause, Moment, Paces},
         verdict,
         view::Ids,
     },
 };
+use std::time::Duration;
 
 /// How far it is.
 pub(super) enum Progress {
@@ -36,12 +37,11 @@ pub(super) fn pursue(
     if let Some(evidence) = memory.trail.evidence(open, facts.seen) {
         return Progress::Proven(evidence);
     }
-    let (call, due) = if must_identify(facts, memory, ledger) {
-        (Call::Identify, now.mono)
-    } else {
-        memory
+    let (call, due) = match identify_at(facts, memory, ledger, open) {
+        Some(due) => (Call::Identify, due),
+        None => memory
             .trail
-            .next(&memory.waits, view.generation, open, paces, now)
+            .next(&memory.waits, view.generation, open, paces, now),
     };
     match turn(view, memory, due, now) {
         Turn::Now(bought) => Progress::Next(Step::Call { call, bought }),
@@ -55,11 +55,51 @@ pub(super) fn pursue(
     }
 }
 
-/// While the outcome of a Start is open, the task of that id may be somebody else's: then no Stop is sent. Where the list does not tell, our own
-/// task must not leak.
-fn must_identify(facts: Facts<'_>, memory: &Memory, ledger: &Ledger) -> bool {
-    ledger.state() == State::Open
-        && !facts.view.is_id_from_uid()
-        && memory.identity.is_none()
-        && memory.waits.get(Action::ListRtcMpuTaskDetail).is_none()
+/// While the outcome of a Start is open, the task of that id may be somebody else's: then no Stop is sent before the list was asked. When it is to
+/// be asked. Where the list refuses to tell, our own task must not leak.
+fn identify_at(
+    facts: Facts<'_>,
+    memory: &Memory,
+    ledger: &Ledger,
+    open: Option<Duration>,
+) -> Option<Duration> {
+    if ledger.state() != State::Open || facts.view.is_id_from_uid() {
+        return None;
+    }
+    match memory.identity.as_ref().map(|identity| identity.shows) {
+        // That task may end and our Start take effect after it, as long as that is on its way.
+        Some(Shows::Another) => Some(open.unwrap_or_default()),
+        Some(Shows::Nothing | Shows::Ours | Shows::Unclear | Shows::Refused) => None,
+        None => {
+            let wait = memory.waits.get(Action::ListRtcMpuTaskDetail);
+            match wait.map(|wait| (wait.cause, wait.next)) {
+                None => Some(Duration::ZERO),
+                Some((Cause::Answer(class), next)) => passes(class).then_some(next),
+                Some((Cause::Unconfirmed | Cause::Open | Cause::Foreign, next)) => Some(next),
+            }
+        }
+    }
+}
+
+/// Whether the list may tell another time.
+fn passes(class: Class) -> bool {
+    match class {
+        Class::Throttled
+        | Class::ServiceUnavailable
+        | Class::InternalError
+        | Class::ClockSkew
+        | Class::NonceUsed
+        | Class::CredentialsMissing
+        | Class::CredentialsRejected => true,
+        Class::NotFoundLike
+        | Class::TaskExists
+        | Class::NotCleared
+        | Class::ChannelAbsent
+        | Class::OutputBusy
+        | Class::QuotaExceeded
+        | Class::AppIdRejected
+        | Class::RequestRejected
+        | Class::AccessDenied
+        | Class::ServiceNotEnabled => false,
+    }
 }

@@ -3,8 +3,8 @@
 mod deletion;
 mod life;
 mod orders;
-mod unknown;
 mod storm;
+mod unknown;
 
 use mixed_stream_operator::api::MixedStreamTask;
 use serde_json::Value;
