@@ -120,7 +120,6 @@ fn a_refused_update_is_told_and_the_relay_stays_owned() {
         (Class::RequestRejected, Reason::RequestRejected),
         (Class::Throttled, Reason::Throttled),
         (Class::AccessDenied, Reason::AccessDenied),
-        (Class::ServiceUnavailable, Reason::ServiceUnavailable),
         (Class::NotFoundLike, Reason::Updating),
         (Class::ChannelAbsent, Reason::Updating),
     ] {
@@ -144,6 +143,22 @@ fn a_refused_update_is_told_and_the_relay_stays_owned() {
         let evidence = life.act(|_, _| accepted());
         assert!(matches!(evidence, Some(Evidence::StopAccepted { .. })));
     }
+}
+
+#[test]
+fn an_update_without_an_answer_is_sent_again_whatever_the_spec_asks_for_by_then() {
+    let mut life = running();
+    life.edit(|_| ());
+    life.wanted = parameters("h2", &["aaaa"]);
+    life.act(|_, _| failed(Class::ServiceUnavailable));
+    assert_eq!(life.reason(), Reason::ServiceUnavailable);
+    // Which parameters the service has is not known, so that going back is an Update, too.
+    life.edit(|_| ());
+    life.wanted = parameters("h1", &["aaaa"]);
+    life.now += SECOND;
+    life.act(|_, _| accepted());
+    assert_eq!(life.reason(), Reason::Running);
+    assert_eq!(life.sent(&Call::Update).len(), 2);
 }
 
 #[test]

@@ -206,8 +206,8 @@ fn outputs_and_ids_in_use_a_moment_ago_are_waited_for() {
     life.be_silent();
     assert_eq!(life.reason(), Reason::CoolingDown);
     assert!(
-        life.last().claim.is_some(),
-        "it takes its place while it waits"
+        life.last().claim.is_none(),
+        "what an object has claimed has not to cool down for it"
     );
     assert_eq!(life.step(), Step::Rest(Some(10 * SECOND)));
     life.run(SETTLE, |_, now| {
