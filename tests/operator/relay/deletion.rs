@@ -22,14 +22,18 @@ async fn a_deletion_overtakes_a_start_in_flight() {
             json!({"kind": "drop", "when": "before"}),
             true,
         ),
-        ("drop-after", json!({"kind": "drop", "when": "after"}), true),
+        (
+            "drop-after",
+            json!({"kind": "drop", "when": "after"}),
+            false,
+        ),
         ("late", json!({"kind": "lateEffect", "millis": 1000}), true),
     ];
     let mut cast = Cast::default();
     let mut are_open = Vec::new();
     for (kind, mut fault, is_open) in faults {
         fault["times"] = json!(1);
-        for names_its_task in [false, false] {
+        for names_its_task in [true, false] {
             let name = format!("{kind}-{}", if names_its_task { "named" } else { "own" });
             let object = scene.early(&name, names_its_task).await;
             scene.order(START, &task_of(&object), fault.clone()).await;

@@ -1,6 +1,9 @@
 //! Relays that live: what a test of them plays in.
 
+mod crashes;
 mod deletion;
+mod foreign;
+mod gate;
 mod life;
 mod orders;
 mod storm;
