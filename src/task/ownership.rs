@@ -97,7 +97,8 @@ fn contends(view: &View) -> bool {
     }
 }
 
-/// Smaller comes first: a recorded claim, by its age; then the object's age; then its uid.
+/// Smaller comes first: a recorded claim, by its age; then whoever the id is made from, since whoever else names it took it from there; then the
+/// object's age; then its uid.
 fn precedence(view: &View, claiming: bool) -> impl Ord + '_ {
     let claimed = view
         .status
@@ -105,5 +106,12 @@ fn precedence(view: &View, claiming: bool) -> impl Ord + '_ {
         .as_ref()
         .map(|claim| claim.at.as_ref().map(|at| at.0))
         .or(claiming.then_some(None));
-    (claimed.is_none(), claimed, view.created, view.uid.as_str())
+    let names_it = !view.is_id_from_uid();
+    (
+        claimed.is_none(),
+        claimed,
+        names_it,
+        view.created,
+        view.uid.as_str(),
+    )
 }

@@ -109,6 +109,26 @@ fn of_equal_age_the_smaller_uid_is_entitled() {
     assert_eq!(standing(&store, &twin), contested(Some("old")));
 }
 
+/// Creation times are whole seconds, and uids are random: whoever names another one's default id must not win by luck.
+#[test]
+fn an_id_made_from_a_uid_belongs_to_that_object() {
+    let mut owner = crate::task::tests::relay::by_uid();
+    owner["metadata"]["creationTimestamp"] = json!("2026-01-02T03:04:01Z");
+    let squatter = changed(
+        OLD.object(),
+        "/metadata",
+        json!({"uid": "a-smaller-uid", "creationTimestamp": "2026-01-02T03:04:01Z"}),
+    );
+    let squatter = changed(squatter, "/spec", json!({"taskId": "mso-uid-1"}));
+    let store = store([squatter, owner]);
+    assert_eq!(standing(&store, &OLD), contested(None));
+    let owner = Key {
+        namespace: "team-a".to_owned(),
+        name: "final-42".to_owned(),
+    };
+    assert_eq!(store.get(&owner).unwrap().standing, Standing::Entitled);
+}
+
 #[test]
 fn other_tasks_and_other_applications_are_no_rivals() {
     let other_task = changed(OLD.object(), "/spec", json!({"taskId": "other"}));

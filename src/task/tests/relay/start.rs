@@ -290,8 +290,8 @@ fn a_relay_that_may_not_act_does_not() {
     ];
     for (allowed, standing, suspend, reason, evidence) in table {
         let mut life = Life {
-            allowed,
             standing,
+            allowed,
             ..Life::relay(relay())
         };
         life.view.suspend = suspend;

@@ -2,27 +2,19 @@
 
 use super::*;
 
-fn stop_accepted() -> Option<Evidence> {
-    Some(Evidence::StopAccepted {
+fn stop_accepted() -> Evidence {
+    Evidence::StopAccepted {
         request_id: "REQUEST".to_owned(),
-    })
+    }
 }
 
 #[test]
 fn each_state_has_its_own_evidence_and_only_two_of_them_cost_a_call() {
     let table = [
-        (relay(), Some(Evidence::NeverStarted), 0),
+        (relay(), Evidence::NeverStarted, 0),
         (started(relay()), stop_accepted(), 1),
-        (
-            ended(relay(), "Requested"),
-            Some(Evidence::StoppedBefore),
-            0,
-        ),
-        (
-            ended(relay(), "MaxDuration"),
-            Some(Evidence::StoppedBefore),
-            0,
-        ),
+        (ended(relay(), "Requested"), Evidence::StoppedBefore, 0),
+        (ended(relay(), "MaxDuration"), Evidence::StoppedBefore, 0),
         (ended(relay(), "ChannelEmpty"), stop_accepted(), 1),
         (ended(relay(), "StoppedElsewhere"), stop_accepted(), 1),
         (ended(relay(), "Unknown"), stop_accepted(), 1),
@@ -30,7 +22,7 @@ fn each_state_has_its_own_evidence_and_only_two_of_them_cost_a_call() {
     for (object, expected, calls) in table {
         let mut life = Life::relay(deleted(object.clone()));
         let evidence = life.run(SETTLE, |_, _| accepted());
-        assert_eq!(evidence, expected, "{object}");
+        assert_eq!(evidence, Some(expected), "{object}");
         assert_eq!(life.calls.len(), calls, "{object}");
         assert_eq!(life.told, [], "{object}");
     }
@@ -60,7 +52,7 @@ fn deletion_needs_neither_parameters_nor_a_readable_spec_nor_the_policy() {
         ))),
     ];
     for mut life in lives {
-        assert_eq!(life.act(|_, _| accepted()), stop_accepted());
+        assert_eq!(life.act(|_, _| accepted()), Some(stop_accepted()));
         assert_eq!(life.calls.len(), 1);
     }
 }
@@ -106,7 +98,7 @@ fn while_a_start_is_open_no_evidence_counts_and_one_more_stop_follows() {
 fn after_a_restart_an_open_start_is_open_for_the_settle_time_of_the_new_process() {
     let mut life = Life::relay(deleted(intended(by_uid())));
     let evidence = life.run(10 * SETTLE, |_, _| accepted());
-    assert_eq!(evidence, stop_accepted());
+    assert_eq!(evidence, Some(stop_accepted()));
     assert_eq!(life.stops(), [Duration::ZERO, SETTLE]);
 }
 
@@ -124,7 +116,7 @@ fn whose_task_it_is_is_asked_before_an_open_start_is_stopped() {
         Call::Identify => refused(Class::AccessDenied),
         _ => accepted(),
     });
-    assert_eq!(evidence, stop_accepted());
+    assert_eq!(evidence, Some(stop_accepted()));
     assert_eq!(life.sent(&Call::Identify).len(), 1);
 }
 
@@ -157,7 +149,7 @@ fn a_relay_started_again_is_stopped_though_it_was_stopped_before() {
         Call::Identify => Answer::Task(None),
         _ => accepted(),
     });
-    assert_eq!(evidence, stop_accepted());
+    assert_eq!(evidence, Some(stop_accepted()));
     assert!(life.now >= 3 * SETTLE);
 }
 
