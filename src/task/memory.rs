@@ -116,6 +116,19 @@ impl Memory {
         self.ledger = Some(ledger);
     }
 
+    /// The spec, with its Secrets, asks for `now` and no longer for `before`, by their hashes: what refused the old parameters says nothing of
+    /// the new ones, and where these were accepted already there is nothing left to send.
+    pub fn wants(&mut self, now: &str, before: &str, view: &View) {
+        if now == before {
+            return;
+        }
+        self.waits.carries_another(Action::StartLiveMpuTask);
+        self.waits.carries_another(Action::UpdateLiveMpuTask);
+        if self.ledger(view).accepted_hash() == Some(now) {
+            self.waits.clear(Action::UpdateLiveMpuTask);
+        }
+    }
+
     /// Until when an open Start forbids any conclusion; after a restart, counted from the start of the process.
     #[must_use]
     pub fn open_until(&self, ledger: &Ledger, paces: &Paces) -> Option<Duration> {

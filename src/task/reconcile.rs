@@ -10,6 +10,7 @@ use super::{
     memory::{Bought, MemoryTurn, Sent},
     ownership::Standing,
     plan::{COOL_DOWN, Facts, Step, Wanted, may_start, plan},
+    retry::Waits,
     send::send,
     shared::{Caller, Shared},
     store::Place,
@@ -200,6 +201,13 @@ impl Run<'_> {
             let paces = &self.shared.paces;
             let desired =
                 Desired::read(&self.shared.cluster, view, relay, before, paces, now).await;
+            if let (Some(Wanted::Known(before)), Wanted::Known(now)) =
+                (before.map(|before| &before.wanted), &desired.wanted)
+            {
+                let waits = self.dossier.memory.waits.clone();
+                self.dossier.memory.wants(&now.hash, &before.hash, view);
+                self.count_waits(&waits);
+            }
             self.dossier.desired = Some(desired);
         }
         let outputs = match self.dossier.desired.as_ref().map(|desired| &desired.wanted) {
@@ -543,8 +551,15 @@ impl Run<'_> {
                 at: now.mono,
             });
         }
+        self.count_waits(&before);
+    }
+
+    /// Keeps the gauge of what waits, after the waits changed from `before`.
+    fn count_waits(&self, before: &Waits) {
+        let now = self.shared.now();
+        let waits = &self.dossier.memory.waits;
         for action in Action::ALL {
-            let (old, new) = (before.get(action), memory.waits.get(action));
+            let (old, new) = (before.get(action), waits.get(action));
             if old == new {
                 continue;
             }

@@ -219,6 +219,12 @@ impl Waits {
             .map_or(Duration::ZERO, |wait| wait.next)
     }
 
+    /// The action would carry something else now: a wait ends that a new generation would end.
+    pub fn carries_another(&mut self, action: Action) {
+        self.by_action
+            .retain(|waiting, wait| *waiting != action || !wait.cause.ends_with_generation());
+    }
+
     /// The action succeeded.
     pub fn clear(&mut self, action: Action) {
         self.by_action.remove(&action);
