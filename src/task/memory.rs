@@ -234,12 +234,13 @@ impl Memory {
         self.asked = None;
         turn.lend(&mut self.waits)
             .fail(Action::StartLiveMpuTask, trouble);
-        if passes_soon(class) || self.unanswered {
-            // The intent stays good for the next attempt. After a Start without an answer it is not withdrawn at all: nothing proves then that
-            // nothing was started.
-            self.intended = intent;
-        } else {
+        if class == Class::ChannelAbsent && !self.unanswered {
+            // Somebody has to join first, which may take days.
             self.learn(ledger.refused());
+        } else {
+            // The intent stays good for the next attempt: withdrawn and recorded again each time, every retry would be told. And after a Start
+            // without an answer nothing proves that nothing was started.
+            self.intended = intent;
         }
     }
 
@@ -507,29 +508,6 @@ impl MemoryTurn<'_> {
             Duration::try_from(self.now.wall.duration_since(stopped))
                 .is_ok_and(|since| since >= self.paces.settle_time)
         })
-    }
-}
-
-/// Whether a refused Start may be tried again soon with the same intent.
-fn passes_soon(class: Class) -> bool {
-    match class {
-        Class::Throttled
-        | Class::ServiceUnavailable
-        | Class::InternalError
-        | Class::ClockSkew
-        | Class::NonceUsed
-        | Class::NotCleared
-        | Class::OutputBusy => true,
-        Class::NotFoundLike
-        | Class::TaskExists
-        | Class::ChannelAbsent
-        | Class::QuotaExceeded
-        | Class::AppIdRejected
-        | Class::RequestRejected
-        | Class::AccessDenied
-        | Class::ServiceNotEnabled
-        | Class::CredentialsMissing
-        | Class::CredentialsRejected => false,
     }
 }
 

@@ -90,8 +90,10 @@ struct App {
     /// Why the channels could not be read at the last try.
     trouble: Option<Fault>,
     waits: Waits,
-    /// Objects that wait for the next read of the channels.
+    /// Objects that wait for the next read of the channels. One that has begun already comes too early for them.
     asked: HashSet<Key>,
+    /// Objects that asked before the read of the channels that is under way.
+    answering: HashSet<Key>,
     /// Deletions that wait for their turn to ask the list.
     crowd: HashSet<Key>,
     /// A running relay's channel was away at the last read: whether it comes back is watched closely.
@@ -120,6 +122,7 @@ impl App {
             trouble: None,
             waits: Waits::default(),
             asked: HashSet::new(),
+            answering: HashSet::new(),
             crowd: HashSet::new(),
             is_away: false,
         }
@@ -280,6 +283,10 @@ impl Observatory {
                 match app.judge(what, || interest(store, name, now.wall), paces, now.mono) {
                     Verdict::Now => {
                         let urgent = what == What::Tasks && app.is_crowded();
+                        match what {
+                            What::Channels => app.answering = std::mem::take(&mut app.asked),
+                            What::Tasks => {}
+                        }
                         let board = app.board(what);
                         board.is_reading = true;
                         board.check = Duration::ZERO;
@@ -389,7 +396,7 @@ impl Observatory {
         };
         look.extend(match read.what {
             What::Tasks => app.crowd.drain(),
-            What::Channels => app.asked.drain(),
+            What::Channels => app.answering.drain(),
         });
         look
     }
