@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::Reason,
-    live::{Action, AppId, Failure, PAGE_SIZE},
+    live::{Action, AppId, Class, Failure, PAGE_SIZE},
 };
 use jiff::Timestamp;
 use std::{
@@ -84,6 +84,8 @@ struct App {
     channels: Board,
     /// The last two complete reads of the list: when each began, and the ids of the tasks.
     lists: [Option<(Duration, HashSet<String>)>; 2],
+    /// The list could not be read at the last try, since the account's policy does not grant it.
+    list_denied: bool,
     /// The last complete read of the channels.
     live: Option<(Duration, HashSet<String>)>,
     history: HashMap<String, Channel>,
@@ -117,6 +119,7 @@ impl App {
             tasks: Board::default(),
             channels: Board::default(),
             lists: [None, None],
+            list_denied: false,
             live: None,
             history: HashMap::new(),
             trouble: None,
@@ -245,6 +248,7 @@ impl Observatory {
         });
         Seen {
             absent,
+            list_denied: app.list_denied,
             channel: channel.unwrap_or_default(),
             channels_fail: app.trouble.clone(),
         }
@@ -364,8 +368,12 @@ impl Observatory {
             (What::Tasks, Ok(ids)) => {
                 app.waits.clear(action);
                 app.lists[0] = app.lists[1].take();
+                let can_again = std::mem::take(&mut app.list_denied);
                 let missing = relays()
-                    .filter(|view| (is_running(view) || is_open(view)) && !shows(&ids, view))
+                    .filter(|view| {
+                        let is_there = is_running(view) || is_open(view);
+                        is_there && (can_again || !shows(&ids, view))
+                    })
                     .map(|view| view.key.clone())
                     .collect();
                 app.lists[1] = Some((begun, ids));
@@ -391,7 +399,12 @@ impl Observatory {
                     not_before: Duration::ZERO,
                 };
                 app.waits.fail(action, &trouble, 0, paces, now, jitter);
-                Vec::new()
+                let is_denied = what == What::Tasks && failure.class == Class::AccessDenied;
+                let is_news = is_denied && !std::mem::replace(&mut app.list_denied, is_denied);
+                relays()
+                    .filter(|view| is_news && is_running(view))
+                    .map(|view| view.key.clone())
+                    .collect()
             }
         };
         look.extend(match read.what {

@@ -9,6 +9,8 @@ pub struct Seen {
     /// The last two complete reads of the task list, if neither shows the task: when each began. Pages drift while they are read, so that
     /// one alone says nothing.
     pub absent: Option<(Duration, Duration)>,
+    /// The list cannot be read since the account's policy does not grant it: that the task is gone would not be noticed.
+    pub list_denied: bool,
     /// The object's channel.
     pub channel: Channel,
     /// Why the channels cannot be read now.
@@ -35,6 +37,8 @@ pub struct Channel {
     pub away: Option<Duration>,
     /// The first of an unbroken row of reads, up to the last one, that did not show it.
     pub away_since: Option<Duration>,
+    /// The first and the last of the latest unbroken row of several reads that did not show it. Pages drift: one alone says nothing.
+    pub was_away: Option<(Duration, Duration)>,
 }
 
 impl Channel {
@@ -47,7 +51,9 @@ impl Channel {
             let unbroken = self
                 .read
                 .is_some_and(|last| begun.saturating_sub(last) <= gap);
-            self.away_since = self.away_since.filter(|_| unbroken).or(Some(begun));
+            let row = self.away_since.filter(|_| unbroken);
+            self.was_away = row.map(|since| (since, begun)).or(self.was_away);
+            self.away_since = row.or(Some(begun));
             self.away = Some(begun);
         }
         self.read = Some(begun);

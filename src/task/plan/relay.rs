@@ -15,7 +15,7 @@ use crate::{
         memory::{Memory, Shows},
         ownership::Standing,
         retry::{Cause, Moment, Paces},
-        trail::AUTO_STOP,
+        trail::{AUTO_STOP, READING_GAP},
         verdict::{self, Verdict, relay as tale, whole_seconds},
         view::View,
     },
@@ -169,9 +169,9 @@ impl<'a> Life<'a> {
                     outputs: wanted.outputs.clone(),
                     ..claim
                 });
-                self.settled(tale::running(self.view, claim), until)
+                self.settled(self.running(claim), until)
             }
-            Wanted::Nothing => self.settled(tale::running(self.view, claim), until),
+            Wanted::Nothing => self.settled(self.running(claim), until),
             Wanted::Unavailable { reason, message } => {
                 let generation = self
                     .ledger
@@ -179,12 +179,16 @@ impl<'a> Life<'a> {
                     .as_ref()
                     .and_then(|mark| mark.generation);
                 if generation == Some(self.view.generation) {
-                    self.settled(tale::running(self.view, claim), until)
+                    self.settled(self.running(claim), until)
                 } else {
                     self.settled(tale::unavailable(*reason, message, true, claim), until)
                 }
             }
         }
+    }
+
+    fn running(&self, claim: Option<Claim>) -> Verdict {
+        tale::running(self.view, self.facts.seen.list_denied, claim)
     }
 
     /// Why the task is gone, if it is.
@@ -205,7 +209,12 @@ impl<'a> Life<'a> {
             && first >= trusted
         {
             let is_read = channel.read.is_some_and(|read| read >= second);
-            let reason = match (is_read, channel.is_live()) {
+            // Somebody may have come back right after the service had stopped the task.
+            let lately = self.paces.sweep_period * 2 + READING_GAP;
+            let was_away = channel
+                .was_away
+                .is_some_and(|(since, last)| since >= trusted && last + lately >= first);
+            let reason = match (is_read, channel.is_live() && !was_away) {
                 (true, true) => Some(StopReason::StoppedElsewhere),
                 (true, false) => Some(StopReason::ChannelEmpty),
                 (false, _) => self
@@ -369,7 +378,9 @@ impl<'a> Life<'a> {
             // Stalled or waiting for somebody: that is told once, when it is known.
             Turn::At(at) if self.must_see_channel() && self.is_being_read() => Step::Rest(Some(at)),
             Turn::At(at) => {
-                let verdict = tale::start_fails(wait, self.ledger.started_at.is_some(), claim);
+                let is_restart = self.ledger.started_at.is_some();
+                let unseen = self.facts.seen.channels_denied();
+                let verdict = tale::start_fails(wait, is_restart, unseen, claim);
                 self.waiting(verdict, at)
             }
             Turn::Now(bought) => match self.wait_for_channel(claim.clone()) {

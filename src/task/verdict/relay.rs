@@ -13,10 +13,16 @@ use crate::{
     },
 };
 
-/// The relay runs as the spec asks.
+/// The relay runs as the spec asks; `unseen`: whether it still does cannot be told.
 #[must_use]
-pub fn running(view: &View, claim: Option<Claim>) -> Verdict {
-    let message = format!("The relay runs. {}", on_deletion(view));
+pub fn running(view: &View, unseen: bool, claim: Option<Claim>) -> Verdict {
+    let so = if unseen {
+        "The relay was started. Whether it still runs is not seen, since the service's list of tasks is denied: grant \
+         live:ListRtcMPUTaskDetail to the operator's credentials."
+    } else {
+        "The relay runs."
+    };
+    let message = format!("{so} {}", on_deletion(view));
     Verdict::new(Phase::Running, Reason::Running, message, claim)
 }
 
@@ -149,9 +155,14 @@ pub fn outcome_unknown(waits: &Waits, claim: Option<Claim>) -> Verdict {
     Verdict::new(Phase::Pending, Reason::OutcomeUnknown, message, claim)
 }
 
-/// A Start was refused, and waits.
+/// A Start was refused, and waits; `unseen`: the channels cannot be listed.
 #[must_use]
-pub fn start_fails(wait: Option<&Wait>, is_restart: bool, claim: Option<Claim>) -> Verdict {
+pub fn start_fails(
+    wait: Option<&Wait>,
+    is_restart: bool,
+    unseen: bool,
+    claim: Option<Claim>,
+) -> Verdict {
     let Some(wait) = wait else {
         return starting(claim);
     };
@@ -160,8 +171,13 @@ pub fn start_fails(wait: Option<&Wait>, is_restart: bool, claim: Option<Claim>) 
         (Cause::Answer(Class::TaskExists), true) => Reason::CoolingDown,
         (cause, _) => reason(cause),
     };
+    let so = if unseen && reason == Reason::WaitingForChannel {
+        "The live channels cannot be listed, so that only a Start tells: grant live:ListRTCLiveRooms to the operator's credentials."
+    } else {
+        "The relay does not run."
+    };
     let text = format!(
-        "StartLiveMPUTask {}: {} The relay does not run.",
+        "StartLiveMPUTask {}: {} {so}",
         fault(wait),
         advice(wait.cause)
     );
