@@ -11,7 +11,7 @@ use support::kstatus::{Kind, Verdict};
 use crate::scene::{APP, PATIENCE, Scene};
 
 /// An object as the API server shows it: nothing of it passes through our own types.
-async fn stored(scene: &Scene, name: &str) -> Value {
+pub async fn stored(scene: &Scene, name: &str) -> Value {
     let found = dynamic(scene).get_opt(name).await.unwrap();
     serde_json::to_value(found).unwrap()
 }
@@ -21,12 +21,12 @@ fn dynamic(scene: &Scene) -> Api<DynamicObject> {
     Api::namespaced_with(scene.cluster.client(), &scene.namespace, &resource)
 }
 
-async fn judged(kstatus: &mut Kstatus, scene: &Scene, name: &str) -> Verdict {
+pub async fn judged(kstatus: &mut Kstatus, scene: &Scene, name: &str) -> Verdict {
     kstatus.ask(&stored(scene, name).await).await
 }
 
 /// Whether `kubectl wait` finds the condition true now, without waiting.
-async fn waited(scene: &Scene, name: &str, condition: &str) -> bool {
+pub async fn waited(scene: &Scene, name: &str, condition: &str) -> bool {
     let wanted = format!("--for=condition={condition}");
     let args = ["wait", "mst", name, &wanted, "--timeout=0"];
     let output = scene.cluster.kubectl(scene.within(&args), "").await;
@@ -40,7 +40,7 @@ async fn waited(scene: &Scene, name: &str, condition: &str) -> bool {
 }
 
 /// One after the other, all versions of an object after `version`, to the first that is as wanted, or to its end.
-async fn versions(
+pub async fn versions(
     scene: &Scene,
     name: &str,
     version: &str,

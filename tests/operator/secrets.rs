@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use support::relay::{Relay, STREAM_KEY, url};
 use support::simulator::Filter;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::relay::short;
 use crate::scene::{APP, Scene};
 
 const SECRET: &str = "Q7k+Zr/9wXvT2Lm=c4nArYhY6dPz";
@@ -176,7 +178,7 @@ impl Watched {
         let seed = json!({"accounts": [{"id": "default", "keys": [key], "apps": ["*"]}]});
         simulator.seed(&seed).await.unwrap();
         let mut scene = Scene::with(prefix, |launch| {
-            launch
+            short(launch)
                 .endpoint(&format!("http://{}", tap.address))
                 .credentials("STS.canary", secret)
                 .env("ALIBABA_CLOUD_SECURITY_TOKEN", TOKEN)
@@ -200,7 +202,12 @@ impl Watched {
                 "",
             )
             .await;
-        self.shown.push_str(&objects);
+        let mut objects: Value = serde_json::from_str(&objects).unwrap();
+        for object in objects["items"].as_array_mut().unwrap() {
+            // Its author may have put an address there.
+            object.as_object_mut().unwrap().remove("spec");
+        }
+        self.shown.push_str(&objects.to_string());
         self.shown.push_str(&self.scene.operator.metrics().await);
     }
 
@@ -310,9 +317,80 @@ async fn a_refused_signature_is_not_shown() {
     assert_clean(&shown, signatures);
 }
 
+/// The addresses of a relay, from a Secret or from the spec, which the service repeats in whatever it answers.
+#[tokio::test]
+async fn a_service_that_echoes_addresses_gives_no_stream_key_away() {
+    let mut watched = Watched::new("streams", SECRET).await;
+    let scene = &watched.scene;
+    let address = [("url", &*url("x"))];
+    scene
+        .cluster
+        .put_secret(&scene.namespace, "push", &address)
+        .await;
+    let order = async |action: &str, task: &str, status: u16, code: &str| {
+        let echo = format!(
+            "got StreamURL={0}, {1}, {2}, /live/{task}-{STREAM_KEY}, auth_key: 1-2-3-{STREAM_KEY}",
+            url(task),
+            percent(&url(task)),
+            percent(&percent(&url(task))),
+        );
+        let mut fault = json!({"action": action, "times": 1, "kind": "error", "status": status, "code": code, "message": echo});
+        if action.ends_with("LiveMPUTask") {
+            fault["taskId"] = json!(task);
+        } else {
+            // Nobody tells these calls which addresses there are: they are known by their form.
+            let (addresses, _) = echo.split_once(", /live").unwrap();
+            fault["message"] = json!(addresses);
+        }
+        scene.simulator.order_fault(&fault).await.unwrap();
+    };
+    order("ListRTCLiveRooms", "x", 503, "ServiceUnavailable").await;
+    for task in ["x", "y"] {
+        for action in ["StartLiveMPUTask", "UpdateLiveMPUTask"] {
+            order(action, task, 400, "NobodyKnows").await;
+            order(action, task, 403, "Forbidden").await;
+        }
+        // Nobody knows whether this one has started.
+        order("StartLiveMPUTask", task, 500, "InternalError").await;
+        scene.join(task).await;
+    }
+    order("ListRtcMPUTaskDetail", "y", 503, "ServiceUnavailable").await;
+    let x = Relay::single(APP, "x").task_id("x");
+    scene.relay(x.url_from("push", "url")).await;
+    scene.relay(Relay::single(APP, "y").task_id("y")).await;
+    for task in ["x", "y"] {
+        scene.until_reason(task, "Running").await;
+        let user = json!({"spec": {"relay": {"single": {"userId": "guest"}}}});
+        let changed = scene.merge(task, user).await;
+        for reason in ["RequestRejected", "AccessDenied", "Running"] {
+            scene
+                .until(task, reason, |object| {
+                    let status = object.status.as_ref().unwrap();
+                    status.observed_generation == changed.metadata.generation
+                        && crate::scene::reason(object) == reason
+                })
+                .await;
+        }
+    }
+    watched.look().await;
+    for task in ["x", "y"] {
+        watched.scene.delete(task).await;
+    }
+    watched.scene.until_gone("x").await;
+    watched.scene.until_gone("y").await;
+    assert!(watched.tap.text().contains(&percent(STREAM_KEY)));
+    let (shown, mut secrets) = watched.all().await;
+    assert!(
+        shown.contains("got StreamURL="),
+        "the service's words are told"
+    );
+    secrets.push(STREAM_KEY.to_owned());
+    assert_clean(&shown, secrets);
+}
+
 #[test]
 fn the_scan_finds_what_is_there() {
-    let secrets = [SECRET, OTHER_SECRET, TOKEN].map(str::to_owned);
+    let secrets = [SECRET, OTHER_SECRET, TOKEN, STREAM_KEY].map(str::to_owned);
     for secret in &secrets {
         for form in forms(secret) {
             let text = format!("{{\"message\":\"before{form}after\",\"app\":\"{APP}\"}}");

@@ -2,12 +2,18 @@
 
 mod crashes;
 mod deletion;
+mod duration;
+mod events;
 mod foreign;
 mod gate;
 mod life;
+mod observe;
 mod orders;
+mod secrets;
 mod storm;
+mod truth;
 mod unknown;
+mod update;
 
 use mixed_stream_operator::api::MixedStreamTask;
 use serde_json::Value;
@@ -84,6 +90,19 @@ impl Scene {
             let made = self.calls(action, task).await;
             if made >= calls { Ok(()) } else { Err(made) }
         })
+        .await;
+    }
+
+    /// Waits until so many calls of an action have been made in all.
+    pub async fn until_all(&self, action: &str, calls: usize) {
+        eventually(
+            &format!("{calls} calls of {action}"),
+            PATIENCE,
+            async || {
+                let made = self.calls_of(action).await;
+                if made >= calls { Ok(()) } else { Err(made) }
+            },
+        )
         .await;
     }
 

@@ -124,10 +124,18 @@ impl Launch {
         self
     }
 
-    /// Further flags, `["--backoff-min", "100ms"]` for instance.
+    /// Further flags, `["--backoff-min", "100ms"]` for instance. One that was given before gets its new value.
     #[must_use]
     pub fn flags<'a>(mut self, flags: impl IntoIterator<Item = &'a str>) -> Self {
-        self.flags.extend(flags.into_iter().map(str::to_owned));
+        for flag in flags {
+            let is_name = flag.starts_with("--");
+            if is_name && let Some(at) = self.flags.iter().position(|given| given == flag) {
+                let rest = self.flags[at + 1..].iter();
+                let values = rest.take_while(|given| !given.starts_with("--")).count();
+                self.flags.drain(at..=at + values);
+            }
+            self.flags.push(flag.to_owned());
+        }
         self
     }
 
