@@ -2,7 +2,7 @@
 //! no memory, no metrics. `floor NAMESPACE ENDPOINT JOB`; the cluster comes from `KUBECONFIG`. The job is one of
 //!
 //! * `stop`: one Stop that has to be accepted for each deleted object, then its release;
-//! * `give-up-N`: N Stops over ten seconds, whatever their answer, then the release;
+//! * `give-up-N`: N Stops over ten seconds, whatever their answer, with a status between two, then the release;
 //! * `start`: for each new object the finalizer, a status, a GET, one Start and another status.
 
 use std::collections::HashSet;
@@ -118,6 +118,8 @@ impl Floor {
             Job::GiveUp(stops) => {
                 for stop_number in 0..stops {
                     if stop_number > 0 {
+                        let told = json!({"lastHandledReconcileAt": stop_number.to_string()});
+                        self.tell(name, told).await?;
                         tokio::time::sleep(SPAN / (stops - 1)).await;
                     }
                     // Refused, as expected.
@@ -130,10 +132,10 @@ impl Floor {
                 self.objects
                     .patch(name, &PatchParams::default(), &Patch::Merge(guard))
                     .await?;
-                self.tell(name, "Pending").await?;
+                self.tell(name, json!({"phase": "Pending"})).await?;
                 let live = self.objects.get(name).await?;
                 self.call(start(&live)?).await??;
-                self.tell(name, "Running").await
+                self.tell(name, json!({"phase": "Running"})).await
             }
         }
     }
@@ -147,8 +149,8 @@ impl Floor {
         Ok(())
     }
 
-    async fn tell(&self, name: &str, phase: &str) -> anyhow::Result<()> {
-        let status = json!({"status": {"phase": phase}});
+    async fn tell(&self, name: &str, status: Value) -> anyhow::Result<()> {
+        let status = json!({"status": status});
         self.objects
             .patch_status(name, &PatchParams::default(), &Patch::Merge(status))
             .await?;
