@@ -9,6 +9,7 @@
 )]
 
 mod alive;
+mod crowd;
 mod deletion;
 mod empty_channel;
 mod observatory;

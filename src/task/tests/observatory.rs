@@ -1,66 +1,354 @@
-//! What is read in bulk, and for whom.
+//! What is read of whole applications, when, and for whom.
 
-use super::*;
-use crate::task::{
-    observatory::{Ended, Observatory, Read, What},
-    store::Store,
-    view::Key,
+use super::{
+    relay::{ended, intended, relay, started},
+    *,
+};
+use crate::{
+    live::{AppId, Delivery, Failure},
+    task::{
+        observatory::{Ended, Observatory, Read, What},
+        store::Store,
+        view::Key,
+    },
 };
 use std::collections::HashSet;
 
-fn key(number: u32) -> Key {
+const SWEEP: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_secs(10);
+
+fn app(name: &str) -> AppId {
+    AppId::try_from(name).unwrap()
+}
+
+fn key(name: &str) -> Key {
     Key {
         namespace: "team-a".to_owned(),
-        name: format!("gone-{number}"),
+        name: name.to_owned(),
     }
 }
 
-fn moment(mono: Duration) -> Moment {
-    Moment {
-        mono,
-        wall: Timestamp::UNIX_EPOCH + mono,
+/// The object under another name, with an id and a channel of that name.
+fn named(object: Value, name: &str) -> Value {
+    let object = changed(
+        object,
+        "/metadata",
+        json!({"name": name, "uid": format!("uid-{name}")}),
+    );
+    let object = changed(object, "/spec", json!({"taskId": name}));
+    changed(object, "/spec/relay", json!({"channelId": name}))
+}
+
+/// One that was told of, so that it does not ask for itself.
+fn told(object: Value, reason: &str) -> Value {
+    let condition = json!({
+        "type": "Ready", "status": "False", "reason": reason, "message": "words",
+        "lastTransitionTime": "1970-01-01T00:00:00Z"
+    });
+    changed(
+        object,
+        "/status",
+        json!({"phase": "Pending", "conditions": [condition]}),
+    )
+}
+
+fn waiting(name: &str) -> Value {
+    told(named(relay(), name), "WaitingForChannel")
+}
+
+fn running(name: &str) -> Value {
+    named(started(relay()), name)
+}
+
+fn failure(class: Class) -> Failure {
+    Failure {
+        class,
+        delivery: Delivery::Answered,
+        status: Some(503),
+        code: None,
+        message: "no".to_owned(),
+        task_gone: false,
+        retry_after: None,
+        request_id: None,
     }
 }
 
-/// Objects without a relay, whose application nobody observes.
-#[test]
-fn a_crowd_of_deletions_shares_two_reads_in_a_row() {
-    let (store, paces) = (Store::default(), Paces::default());
-    let view = view(deleting());
-    let app = view.ids.clone().unwrap().app;
-    let mut observatory = Observatory::default();
-    let mut now = SECOND;
-    let mut begun = Vec::new();
-    for _ in 0..2 {
-        assert!(observatory.due(&store, &paces, moment(now)).is_empty());
-        for number in 0..20 {
-            observatory.join_crowd(&app, key(number));
+/// An observatory with its clock.
+struct Watch {
+    observatory: Observatory,
+    store: Store,
+    paces: Paces,
+    now: Duration,
+    /// When reads began.
+    reads: Vec<(Duration, What)>,
+}
+
+impl Watch {
+    fn of(objects: impl IntoIterator<Item = Value>) -> Self {
+        let mut store = Store::default();
+        let mut observatory = Observatory::default();
+        for object in objects {
+            let view = view(object);
+            if let Ok(ids) = &view.ids {
+                observatory.observe(&ids.app);
+            }
+            store.watched(view);
         }
-        let due = observatory.due(&store, &paces, moment(now));
-        let read = Read {
-            app: app.clone(),
-            what: What::Tasks,
-            urgent: true,
-        };
-        assert_eq!(due, [read.clone()]);
-        begun.push(now);
-        now += SECOND;
+        Self {
+            observatory,
+            store,
+            paces: Paces::default(),
+            now: Duration::ZERO,
+            reads: Vec::new(),
+        }
+    }
+
+    fn due(&mut self) -> Vec<Read> {
+        self.observatory.due(&self.store, &self.paces, self.now)
+    }
+
+    fn end(&mut self, read: Read, result: Result<&[&str], Class>) -> Vec<String> {
+        let result = result
+            .map(|ids| ids.iter().map(|&id| id.to_owned()).collect::<HashSet<_>>())
+            .map_err(|class| Box::new(failure(class)));
         let ended = Ended {
             read,
-            begun: begun[begun.len() - 1],
-            result: Ok(HashSet::new()),
+            begun: self.now,
+            result,
         };
-        let look = observatory.ended(ended, &store, &paces, (moment(now), 0.5));
-        assert_eq!(look.len(), 20);
-        // What the loop does next must not forget what was read.
-        assert!(observatory.due(&store, &paces, moment(now)).is_empty());
+        let moment = Moment {
+            mono: self.now,
+            wall: Timestamp::UNIX_EPOCH + self.now,
+        };
+        let look = self
+            .observatory
+            .ended(ended, &self.store, &self.paces, (moment, 0.9));
+        let mut names: Vec<String> = look.into_iter().map(|key| key.name).collect();
+        names.sort();
+        names
     }
-    assert_eq!(observatory.seen(&view).absent, Some((begun[0], begun[1])));
-    assert!(observatory.seen(&view).is_absent_since(begun[0]));
 
-    // Nobody asks any more.
-    now += Duration::from_mins(1);
-    assert!(observatory.due(&store, &paces, moment(now)).is_empty());
-    assert_eq!(observatory.seen(&view).absent, None);
-    assert_eq!(observatory.next_at(now), None);
+    /// Until then as the controller does it, with reads that end at once.
+    fn run(
+        &mut self,
+        until: Duration,
+        mut service: impl FnMut(What) -> Result<Vec<&'static str>, Class>,
+    ) {
+        for _ in 0..10_000 {
+            loop {
+                let reads = self.due();
+                if reads.is_empty() {
+                    break;
+                }
+                for read in reads {
+                    self.reads.push((self.now, read.what));
+                    let result = service(read.what);
+                    self.end(read, result.as_deref().map_err(|class| *class));
+                }
+            }
+            let next = self.observatory.next_at(self.now);
+            assert!(
+                next.is_none_or(|next| next > self.now),
+                "a wait that is over is a busy loop: {next:?} at {:?}",
+                self.now
+            );
+            match next {
+                Some(next) if next <= until => self.now = next,
+                Some(_) | None => {
+                    self.now = until;
+                    return;
+                }
+            }
+        }
+        panic!("no end of reads at {:?}", self.now);
+    }
+
+    fn times(&self, what: What) -> usize {
+        self.reads.iter().filter(|(_, read)| *read == what).count()
+    }
+}
+
+#[test]
+fn many_healthy_relays_cost_one_read_of_each_list_in_a_sweep() {
+    let names = ["a", "b", "c", "d"];
+    let mut watch = Watch::of(names.map(running));
+    watch.run(10 * SWEEP - SECOND, |_| Ok(names.to_vec()));
+    assert_eq!(watch.times(What::Tasks), 10);
+    assert_eq!(watch.times(What::Channels), 10);
+}
+
+#[test]
+fn where_somebody_waits_for_a_channel_the_channels_alone_are_read_often() {
+    let mut watch = Watch::of([waiting("a")]);
+    watch.run(10 * POLL - SECOND, |_| Ok(vec![]));
+    assert_eq!(watch.times(What::Channels), 10);
+    assert_eq!(watch.times(What::Tasks), 0);
+}
+
+#[test]
+fn nothing_is_read_for_those_that_wait_for_nothing() {
+    let idle = [
+        ended(relay(), "Requested"),
+        changed(waiting("a"), "/spec", json!({"desiredState": "Stopped"})),
+        changed(waiting("b"), "/spec", json!({"suspend": true})),
+        changed(
+            running("c"),
+            "/metadata",
+            json!({"deletionTimestamp": "2026-01-02T04:00:00Z"}),
+        ),
+        // It asks for itself before it is told about.
+        named(relay(), "d"),
+    ];
+    let mut watch = Watch::of(idle);
+    watch.run(10 * SWEEP, |what| panic!("{what:?}"));
+}
+
+/// Whether its Start took effect may be known from the list alone, and its intent may stay good while the channel is away.
+#[test]
+fn relays_whose_start_has_no_outcome_are_observed_too() {
+    let mut watch = Watch::of([named(intended(relay()), "a")]);
+    watch.run(SWEEP, |_| Ok(vec![]));
+    assert!(watch.times(What::Tasks) > 0);
+    let mut watch = Watch::of([told(named(intended(relay()), "a"), "WaitingForChannel")]);
+    let reads = watch.due();
+    let channels = reads.into_iter().find(|read| read.what == What::Channels);
+    assert_eq!(watch.end(channels.unwrap(), Ok(&["a"])), ["a"]);
+}
+
+#[test]
+fn a_failed_read_is_tried_again_on_the_schedule_of_its_class() {
+    let mut watch = Watch::of([running("a")]);
+    watch.run(Duration::from_hours(1), |_| Err(Class::AccessDenied));
+    for what in [What::Tasks, What::Channels] {
+        let times = watch.times(what);
+        assert!((10..=30).contains(&times), "{times} of {what:?}");
+    }
+    let seen = watch.observatory.seen(&view(running("a")));
+    assert!(seen.channels_denied && seen.channels_fail.is_some());
+    watch.run(Duration::from_hours(2), |_| Ok(vec!["a"]));
+    let seen = watch.observatory.seen(&view(running("a")));
+    assert!(!seen.channels_denied && seen.channels_fail.is_none());
+}
+
+#[test]
+fn whoever_asks_is_named_after_the_next_read_and_after_no_earlier_one() {
+    let mut watch = Watch::of([running("a"), named(relay(), "new")]);
+    let reads = watch.due();
+    // Its question comes while a read is on its way.
+    watch.observatory.ask(&app("app-01"), key("early"));
+    assert_eq!(watch.due(), []);
+    for read in reads {
+        watch.end(read, Ok(&["a"]));
+    }
+    watch.now = SECOND;
+    watch.observatory.ask(&app("app-01"), key("new"));
+    let reads = watch.due();
+    assert_eq!(reads.len(), 1, "{reads:?}");
+    assert_eq!(reads[0].what, What::Channels);
+    assert!(
+        watch
+            .end(reads[0].clone(), Ok(&["a"]))
+            .contains(&"new".to_owned())
+    );
+    assert_eq!(watch.due(), []);
+}
+
+#[test]
+fn absence_takes_two_complete_reads_and_names_those_that_it_touches() {
+    let mut watch = Watch::of([running("a"), running("b")]);
+    let mine = view(running("b"));
+    for (round, absent) in [(0, false), (1, false), (2, true)] {
+        watch.now = SWEEP * round;
+        let listed: &[&str] = if round == 0 { &["a", "b"] } else { &["a"] };
+        for read in watch.due() {
+            let what = read.what;
+            let look = watch.end(
+                read,
+                Ok(if what == What::Tasks {
+                    listed
+                } else {
+                    &["a", "b"]
+                }),
+            );
+            // The channels come first.
+            let is_missing = round > 1 || (round == 1 && what == What::Tasks);
+            let named = if is_missing { vec!["b"] } else { vec![] };
+            assert_eq!(look, named, "{what:?} in round {round}");
+        }
+        let seen = watch.observatory.seen(&mine);
+        assert_eq!(seen.absent.is_some(), absent, "round {round}");
+    }
+    assert_eq!(
+        watch.observatory.seen(&mine).absent,
+        Some((SWEEP, 2 * SWEEP))
+    );
+    assert_eq!(watch.observatory.seen(&view(running("a"))).absent, None);
+}
+
+#[test]
+fn a_channel_that_is_away_under_a_running_relay_is_watched_closely() {
+    let mut watch = Watch::of([running("a")]);
+    watch.run(3 * SWEEP - SECOND, |what| {
+        Ok(if what == What::Tasks {
+            vec!["a"]
+        } else {
+            vec![]
+        })
+    });
+    assert_eq!(watch.times(What::Channels), 9);
+    assert_eq!(watch.times(What::Tasks), 3);
+    let channel = watch.observatory.seen(&view(running("a"))).channel;
+    assert_eq!(channel.away_since, Some(Duration::ZERO));
+}
+
+#[test]
+fn a_crowd_of_deletions_shares_an_urgent_read_and_a_few_do_not() {
+    let mut watch = Watch::of([running("a")]);
+    watch.run(SECOND, |_| Ok(vec!["a"]));
+    let known = watch.reads.len();
+    let names: Vec<String> = (0..11).map(|number| format!("d-{number:02}")).collect();
+    for name in &names[..10] {
+        watch.observatory.join_crowd(&app("app-01"), key(name));
+    }
+    assert_eq!(watch.due(), []);
+    watch
+        .observatory
+        .join_crowd(&app("app-01"), key(&names[10]));
+    assert_eq!(watch.observatory.next_at(watch.now), Some(watch.now));
+    let reads = watch.due();
+    assert_eq!(reads.len(), 1);
+    assert!(reads[0].urgent && reads[0].what == What::Tasks);
+    assert_eq!(watch.end(reads[0].clone(), Ok(&["a"])), names);
+    assert_eq!(watch.reads.len(), known);
+}
+
+#[test]
+fn at_most_eight_reads_are_on_their_way() {
+    let objects = (0..20).map(|number| {
+        let name = format!("r-{number}");
+        changed(
+            running(&name),
+            "/spec",
+            json!({"appId": format!("app-{number}")}),
+        )
+    });
+    let mut watch = Watch::of(objects);
+    let reads = watch.due();
+    assert_eq!(reads.len(), 8);
+    assert_eq!(watch.due(), []);
+    assert_eq!(watch.observatory.next_at(watch.now), None);
+    for read in reads {
+        watch.end(read, Ok(&[]));
+    }
+    assert_eq!(watch.due().len(), 8);
+}
+
+#[test]
+fn an_application_without_relays_is_forgotten() {
+    let mut watch = Watch::of([running("a")]);
+    watch.run(SECOND, |_| Ok(vec!["a"]));
+    assert!(watch.observatory.next_at(watch.now).is_some());
+    watch.store.remove(&key("a"));
+    assert_eq!(watch.due(), []);
+    assert_eq!(watch.observatory.next_at(watch.now), None);
 }

@@ -313,3 +313,104 @@ fn a_claim_that_is_being_written_counts_already() {
     assert_eq!(standing(&store, &OLD), Standing::Entitled);
     assert_eq!(standing(&store, &NEW), contested(Some("old")));
 }
+
+fn with_outputs(sketch: &Sketch, outputs: &[&str]) -> Value {
+    changed(
+        sketch.object(),
+        "/status",
+        json!({"claim": {"at": "2026-01-02T03:05:00Z", "outputs": outputs}}),
+    )
+}
+
+fn other_task(object: Value, task: &str) -> Value {
+    changed(object, "/spec", json!({"taskId": task}))
+}
+
+fn texts(outputs: &[&str]) -> Vec<String> {
+    outputs.iter().map(|&output| output.to_owned()).collect()
+}
+
+fn taken(store: &Store, sketch: &Sketch) -> Option<Option<String>> {
+    let place = store.get(&sketch.key()).unwrap();
+    place.output_taken.map(|rival| rival.name)
+}
+
+#[test]
+fn an_output_in_a_claim_is_taken_whoever_is_older() {
+    let mut store = store([
+        other_task(OLD.object(), "a"),
+        other_task(with_outputs(&NEW, &["o1", "o2"]), "b"),
+        other_task(HELD.object(), "c"),
+    ]);
+    assert_eq!(taken(&store, &OLD), None);
+    let look = store.wants(&OLD.key(), &texts(&["o2"]));
+    assert_eq!(look, [NEW.key()]);
+    assert_eq!(taken(&store, &OLD), Some(Some("new".to_owned())));
+    store.wants(&HELD.key(), &texts(&["o1"]));
+    assert_eq!(taken(&store, &HELD), Some(None), "another namespace");
+    assert_eq!(taken(&store, &NEW), None, "what it has it may want");
+    // When it is gone the others are looked at.
+    let look = store.remove(&NEW.key()).look;
+    assert_eq!(look, [OLD.key(), HELD.key()]);
+    assert_eq!(taken(&store, &OLD), None);
+}
+
+#[test]
+fn an_output_that_nobody_has_is_the_older_ones() {
+    let mut store = store([other_task(OLD.object(), "a"), other_task(NEW.object(), "b")]);
+    for sketch in [OLD, NEW] {
+        store.wants(&sketch.key(), &texts(&["o1"]));
+    }
+    assert_eq!(taken(&store, &OLD), None);
+    assert_eq!(taken(&store, &NEW), Some(Some("old".to_owned())));
+    // One that is deleted or has its hands off starts nothing.
+    for change in [
+        (
+            "/metadata",
+            json!({"deletionTimestamp": "2026-01-02T04:00:00Z", "resourceVersion": "11"}),
+        ),
+        ("/spec", json!({"suspend": true})),
+    ] {
+        let gone = changed(other_task(OLD.object(), "a"), change.0, change.1);
+        store.watched(view(changed(
+            gone,
+            "/metadata",
+            json!({"resourceVersion": "12"}),
+        )));
+        assert_eq!(taken(&store, &NEW), None);
+    }
+}
+
+#[test]
+fn what_is_reserved_is_taken_until_it_is_settled() {
+    let mut store = store([other_task(OLD.object(), "a"), other_task(NEW.object(), "b")]);
+    assert!(store.reserve(&NEW.key(), &texts(&["o1"])));
+    store.wants(&OLD.key(), &texts(&["o1"]));
+    assert_eq!(taken(&store, &OLD), Some(Some("new".to_owned())));
+    assert!(!store.reserve(&OLD.key(), &texts(&["o1"])));
+    assert_eq!(store.settle(&NEW.key()), [OLD.key()]);
+    assert_eq!(taken(&store, &OLD), None);
+    assert!(store.reserve(&OLD.key(), &texts(&["o1"])));
+}
+
+#[test]
+fn what_was_in_use_cools_down_for_others_alone() {
+    let mut store = store([
+        other_task(with_outputs(&OLD, &["o1"]), "a"),
+        other_task(NEW.object(), "b"),
+    ]);
+    let cool = |store: &Store, sketch: &Sketch| store.get(&sketch.key()).unwrap().cool_until;
+    store.wants(&OLD.key(), &texts(&["o1"]));
+    store.wants(&NEW.key(), &texts(&["o1", "o2"]));
+    let old = view(other_task(with_outputs(&OLD, &["o1"]), "b"));
+    store.cool(&old, &texts(&["o2"]), SECOND, 11 * SECOND);
+    assert_eq!(cool(&store, &NEW), 11 * SECOND);
+    assert_eq!(cool(&store, &OLD), Duration::ZERO, "it had them itself");
+    // The task id alone is enough.
+    store.wants(&NEW.key(), &[]);
+    assert_eq!(cool(&store, &NEW), 11 * SECOND);
+    // What has cooled down is forgotten at the next.
+    store.cool(&old, &[], 12 * SECOND, 12 * SECOND);
+    store.wants(&NEW.key(), &texts(&["o2"]));
+    assert_eq!(cool(&store, &NEW), 12 * SECOND, "the id, and no output");
+}

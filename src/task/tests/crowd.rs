@@ -1,0 +1,66 @@
+//! What is read in bulk, and for whom.
+
+use super::*;
+use crate::task::{
+    observatory::{Ended, Observatory, Read, What},
+    store::Store,
+    view::Key,
+};
+use std::collections::HashSet;
+
+fn key(number: u32) -> Key {
+    Key {
+        namespace: "team-a".to_owned(),
+        name: format!("gone-{number}"),
+    }
+}
+
+fn moment(mono: Duration) -> Moment {
+    Moment {
+        mono,
+        wall: Timestamp::UNIX_EPOCH + mono,
+    }
+}
+
+/// Objects without a relay, whose application nobody observes.
+#[test]
+fn a_crowd_of_deletions_shares_two_reads_in_a_row() {
+    let (store, paces) = (Store::default(), Paces::default());
+    let view = view(deleting());
+    let app = view.ids.clone().unwrap().app;
+    let mut observatory = Observatory::default();
+    let mut now = SECOND;
+    let mut begun = Vec::new();
+    for _ in 0..2 {
+        assert!(observatory.due(&store, &paces, moment(now)).is_empty());
+        for number in 0..20 {
+            observatory.join_crowd(&app, key(number));
+        }
+        let due = observatory.due(&store, &paces, moment(now));
+        let read = Read {
+            app: app.clone(),
+            what: What::Tasks,
+            urgent: true,
+        };
+        assert_eq!(due, [read.clone()]);
+        begun.push(now);
+        now += SECOND;
+        let ended = Ended {
+            read,
+            begun: begun[begun.len() - 1],
+            result: Ok(HashSet::new()),
+        };
+        let look = observatory.ended(ended, &store, &paces, (moment(now), 0.5));
+        assert_eq!(look.len(), 20);
+        // What the loop does next must not forget what was read.
+        assert!(observatory.due(&store, &paces, moment(now)).is_empty());
+    }
+    assert_eq!(observatory.seen(&view).absent, Some((begun[0], begun[1])));
+    assert!(observatory.seen(&view).is_absent_since(begun[0]));
+
+    // Nobody asks any more.
+    now += Duration::from_mins(1);
+    assert!(observatory.due(&store, &paces, moment(now)).is_empty());
+    assert_eq!(observatory.seen(&view).absent, None);
+    assert_eq!(observatory.next_at(now), None);
+}
