@@ -429,12 +429,10 @@ impl Memory {
             let age = whole_seconds(now.wall).duration_since(at.0);
             Duration::try_from(age).is_ok_and(|age| age > now.mono)
         });
-        let stop = self.stop_open.unwrap_or_else(|| {
-            if is_inherited {
-                paces.settle_time
-            } else {
-                Duration::ZERO
-            }
+        let stop = self.stop_open.unwrap_or(if is_inherited {
+            paces.settle_time
+        } else {
+            Duration::ZERO
         });
         let outputs = if claim.outputs.is_empty() {
             Duration::ZERO

@@ -277,6 +277,28 @@ impl Waits {
     }
 }
 
+#[cfg(test)]
+impl Waits {
+    /// Puts every moment elsewhere; every row of failures began at `since`. What a later decision cannot tell apart becomes equal.
+    pub fn retime(
+        &mut self,
+        now: Duration,
+        since: Timestamp,
+        ours: &mut dyn FnMut(Duration) -> Duration,
+    ) {
+        for wait in self.by_action.values_mut() {
+            wait.next = if wait.next > now {
+                ours(wait.next)
+            } else {
+                Duration::ZERO
+            };
+            wait.since = since;
+            wait.attempts = wait.attempts.min(3);
+            wait.failures = wait.failures.min(3);
+        }
+    }
+}
+
 fn band(cause: Cause, attempts: u32, failures: u32, paces: &Paces) -> (Duration, Duration) {
     let doublings = failures.saturating_sub(1).min(30);
     let bound = paces

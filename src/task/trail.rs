@@ -459,3 +459,44 @@ impl Turn<'_> {
         );
     }
 }
+
+#[cfg(test)]
+impl Trail {
+    /// Puts every moment elsewhere, by our clock and by the service's. What a later decision cannot tell apart becomes equal.
+    pub fn retime(
+        &mut self,
+        now: Duration,
+        ours: &mut dyn FnMut(Duration) -> Duration,
+        services: &mut dyn FnMut(i64) -> i64,
+    ) {
+        let Self {
+            stopped,
+            look: _,
+            failed: _,
+            quiet,
+            next_reading,
+            internal,
+            round_was_bought: _,
+        } = self;
+        match stopped {
+            Stopped::Unknown => {}
+            Stopped::Accepted { sent, .. } => *sent = ours(*sent),
+            Stopped::NotFound { sent, answered, .. } => {
+                (*sent, *answered) = (ours(*sent), ours(*answered));
+            }
+        }
+        if let Some(quiet) = quiet {
+            (quiet.since, quiet.last) = (services(quiet.since), services(quiet.last));
+            quiet.read_at = ours(quiet.read_at);
+        }
+        *next_reading = if *next_reading > now {
+            ours(*next_reading)
+        } else {
+            Duration::ZERO
+        };
+        if let Some(streak) = internal {
+            (streak.first, streak.last) = (ours(streak.first), ours(streak.last));
+            streak.count = streak.count.min(INTERNAL_ERRORS);
+        }
+    }
+}

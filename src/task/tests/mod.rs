@@ -12,6 +12,7 @@ mod alive;
 mod crowd;
 mod deletion;
 mod empty_channel;
+mod explorer;
 mod observatory;
 mod ownership;
 mod pace;

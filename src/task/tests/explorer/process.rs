@@ -1,0 +1,579 @@
+//! The operator's process: what `plan` decides, executed as `reconcile` does.
+
+use super::{
+    laws, service,
+    world::{Good, Next, Pending, State, Stored, TICK, World},
+};
+use crate::{
+    api::DesiredState,
+    task::{
+        evidence::{Call, Evidence},
+        ledger::{Ledger, State as Stage},
+        memory::{Memory, MemoryTurn, Sent},
+        ownership::{OutputRight, Standing, output_rival, standing},
+        plan::{COOL_DOWN, Facts, Parameters, Step, Wanted, may_start, plan},
+        reconcile::fresh_until,
+        seen::Seen,
+        verdict::Verdict,
+        view::View,
+    },
+};
+use std::{sync::Arc, time::Duration};
+
+/// More decisions in a row without any IO undo each other.
+const DECISIONS: u32 = 20;
+
+/// What an object does next that others can notice.
+pub struct Act {
+    pub who: usize,
+    pub what: String,
+    /// It went as it should.
+    pub is_truth: bool,
+    /// It was a write, and it is stored.
+    is_stored: bool,
+    pub after: State,
+}
+
+/// The outcome of a write to the API server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Done,
+    /// Stored, but the answer is lost.
+    LostAfter,
+    LostBefore,
+}
+
+const WRITES: [(Write, &str); 3] = [
+    (Write::Done, ""),
+    (Write::LostAfter, "; it is stored, but the answer is lost"),
+    (Write::LostBefore, "; it is lost"),
+];
+
+fn views(world: &World, state: &State) -> Vec<Option<View>> {
+    let objects = state.objects.iter().zip(&world.casts);
+    objects
+        .map(|(object, cast)| object.seen.as_ref().map(|seen| cast.view(seen)))
+        .collect()
+}
+
+fn standing_of(world: &World, state: &State, views: &[Option<View>], who: usize) -> Standing {
+    let object = &state.objects[who];
+    let rivals = views
+        .iter()
+        .enumerate()
+        .filter(|(other, _)| *other != who && world.casts[*other].slot == world.casts[who].slot)
+        .filter_map(|(other, view)| {
+            Some((view.as_ref()?, state.objects[other].claiming.is_some()))
+        });
+    let me = views[who].as_ref().unwrap();
+    standing((me, object.claiming.is_some()), object.guard_seen, rivals)
+}
+
+fn wanted(world: &World, view: &View, standing: &Standing, seen: &Stored, who: usize) -> Wanted {
+    let may_act = match standing {
+        Standing::Holder | Standing::Entitled => true,
+        Standing::Unsure | Standing::Contested(_) => false,
+    };
+    if may_act && view.is_guarded() && !view.is_deleting() {
+        Wanted::Known(Parameters {
+            hash: format!("p{}", seen.parameters),
+            outputs: world.outputs(who, seen.parameters),
+        })
+    } else {
+        Wanted::Nothing
+    }
+}
+
+/// What is decided for an object now. None: the process does not know it.
+fn decide(world: &World, state: &mut State, who: usize) -> Option<(View, Wanted, Step)> {
+    let views = views(world, state);
+    let view = views[who].clone()?;
+    let standing = standing_of(world, state, &views, who);
+    let seen = state.objects[who].seen.clone()?;
+    let wanted = wanted(world, &view, &standing, &seen, who);
+    state.objects[who].wants = match &wanted {
+        Wanted::Known(wanted) => wanted.outputs.clone(),
+        Wanted::Nothing | Wanted::Unavailable { .. } => Vec::new(),
+    };
+    let claimed = view.claimed_outputs();
+    let objects = &state.objects;
+    let new = objects[who]
+        .wants
+        .iter()
+        .filter(|output| !claimed.contains(output));
+    let rights = new.flat_map(|output| {
+        views.iter().enumerate().filter_map(move |(other, view)| {
+            let (view, rival) = (view.as_ref()?, &objects[other]);
+            let is_claimed = view.claimed_outputs().contains(output)
+                || rival
+                    .claiming
+                    .as_ref()
+                    .is_some_and(|outputs| outputs.contains(output));
+            let right = match is_claimed {
+                true => OutputRight::Claimed,
+                false if rival.wants.contains(output) => OutputRight::Wanted,
+                false => return None,
+            };
+            (other != who).then_some((view, right))
+        })
+    });
+    let output_taken = output_rival(&view, rights);
+    let now = state.moment();
+    let cool_until = cool_until(world, state, &view, who).max(fresh_until(&view, &wanted, now));
+    let facts = Facts {
+        view: &view,
+        standing: &standing,
+        output_taken: output_taken.as_ref(),
+        allowed: true,
+        wanted: &wanted,
+        seen: &observed(world, state, who),
+        cool_until,
+    };
+    let step = plan(facts, &state.objects[who].memory, &world.paces, now);
+    Some((view, wanted, step))
+}
+
+fn observed(world: &World, state: &State, who: usize) -> Seen {
+    let slot = world.casts[who].slot;
+    let misses = |read: &Option<(i64, Vec<bool>)>| {
+        let (begun, shown) = read.as_ref()?;
+        let begun = Duration::from_secs((begun - state.born).unsigned_abs());
+        (!shown[slot]).then_some(begun)
+    };
+    Seen {
+        absent: misses(&state.lists[0]).zip(misses(&state.lists[1])),
+        channel: state.channel.clone(),
+        channels_fail: None,
+        channels_denied: false,
+    }
+}
+
+fn cool_until(world: &World, state: &State, view: &View, who: usize) -> Duration {
+    let claimed = view.claimed_outputs();
+    let is_of_interest = |good: &Good| match good {
+        Good::Task(slot) => *slot == world.casts[who].slot && !view.has_claim(),
+        Good::Output(output) => {
+            state.objects[who].wants.contains(output) && !claimed.contains(output)
+        }
+    };
+    let until = state
+        .cooling
+        .iter()
+        .filter(|(good, _)| is_of_interest(good))
+        .map(|(_, until)| *until)
+        .max();
+    until.map_or(Duration::ZERO, |until| {
+        Duration::from_secs((until - state.born).unsigned_abs())
+    })
+}
+
+impl State {
+    /// Does what the process does by itself after anything has happened to it, and decides what it does next.
+    pub fn settle_decisions(&mut self, world: &World) {
+        // What one wants can matter to the others.
+        for _ in 0..self.objects.len() {
+            for who in 0..self.objects.len() {
+                self.settle_decision(world, who);
+            }
+        }
+    }
+
+    fn settle_decision(&mut self, world: &World, who: usize) {
+        self.objects[who].next = Next::default();
+        for _ in 0..DECISIONS {
+            if self.objects[who].pending.is_some() || self.objects[who].claim_in_doubt {
+                return;
+            }
+            let now = self.mono();
+            let Some((view, wanted, step)) = decide(world, self, who) else {
+                return;
+            };
+            match step {
+                Step::Learn(ledger) => {
+                    laws::learnt(world, self, who, &ledger);
+                    self.objects[who].memory.learn(*ledger);
+                }
+                Step::Look => {
+                    // Everything else happens at whole ticks: a read is later than the refusal that asks for it, and otherwise earlier.
+                    let second = Duration::from_secs(1);
+                    let memory = &mut self.objects[who].memory;
+                    let begun = if memory.refused == Some(now) {
+                        now.max(self.channel.read.unwrap_or_default() + second)
+                    } else {
+                        now.saturating_sub(second)
+                    };
+                    memory.asked = Some(begun);
+                    let begun = self.born + i64::try_from(begun.as_secs()).unwrap();
+                    self.channel_read = Some((begun, self.is_live));
+                }
+                step => {
+                    if let Step::Rest(Some(at)) = step
+                        && at <= now
+                    {
+                        self.breaks("a rest ends at once: a busy loop");
+                    }
+                    self.objects[who].next = Next(Some(Arc::new((view, wanted, step))));
+                    return;
+                }
+            }
+        }
+        self.breaks("two decisions undo each other");
+    }
+
+    /// The object waits for something that is not the process.
+    pub fn is_at_rest(&self, who: usize) -> bool {
+        let object = &self.objects[who];
+        if object.claim_in_doubt {
+            return object.memory.writable_at > self.mono();
+        }
+        let step = object.next.0.as_deref().map(|(_, _, step)| step);
+        object.pending.is_none() && step.is_none_or(|step| matches!(step, Step::Rest(_)))
+    }
+
+    /// The object is gone, and the watch has shown it.
+    pub fn forget(&mut self, world: &World, who: usize) {
+        let now = self.moment();
+        let born = self.born;
+        let object = &mut self.objects[who];
+        if let Some(seen) = object.seen.take() {
+            let view = world.casts[who].view(&seen);
+            if let Some(until) = object.memory.frees(&view, &world.paces, now) {
+                let until = born + i64::try_from(until.as_secs()).unwrap();
+                let outputs = view.claimed_outputs().iter().cloned().map(Good::Output);
+                let goods = outputs.chain([Good::Task(world.casts[who].slot)]);
+                let goods: Vec<Good> = goods.collect();
+                self.cooling.retain(|(good, _)| !goods.contains(good));
+                let goods = goods.into_iter().map(|good| (good, until));
+                self.cooling.extend(goods);
+            }
+        }
+        let object = &mut self.objects[who];
+        object.memory = Memory::default();
+        object.wants.clear();
+        (object.claiming, object.claim_in_doubt, object.pending) = (None, false, None);
+    }
+
+    /// The answer that is on its way arrives.
+    pub fn answer(&self, world: &World, who: usize) -> Option<State> {
+        let mut after = self.clone();
+        let pending = after.objects[who].pending.take()?;
+        let Some(seen) = after.objects[who].seen.clone() else {
+            return Some(after);
+        };
+        let view = world.casts[who].view(&seen);
+        let (now, born) = (after.moment(), after.born);
+        let sent = Duration::from_secs((pending.sent - born).unsigned_abs());
+        let before = after.objects[who].memory.ledger(&view);
+        let mut turn = MemoryTurn {
+            generation: seen.generation,
+            paces: &world.paces,
+            now,
+            jitter: 1.0,
+            bought: false,
+        };
+        let memory = &mut after.objects[who].memory;
+        memory.absorb(
+            &pending.call,
+            pending.answer,
+            &view,
+            (sent, pending.carried),
+            &mut turn,
+        );
+        let ledger = memory.ledger(&view);
+        if ledger != before {
+            laws::learnt(world, &mut after, who, &ledger);
+        }
+        Some(after)
+    }
+}
+
+/// Everything that the object can do next, each with every outcome.
+pub fn acts(world: &World, state: &State, who: usize) -> Vec<Act> {
+    let object = &state.objects[who];
+    if object.pending.is_some() {
+        return Vec::new();
+    }
+    if object.claim_in_doubt {
+        return if object.memory.writable_at <= state.mono() {
+            vec![read_again(world, state, who)]
+        } else {
+            Vec::new()
+        };
+    }
+    let Some(next) = object.next.0.clone() else {
+        return Vec::new();
+    };
+    let (view, wanted, step) = &*next;
+    let mut before = state.clone();
+    let act = |what: String, is_truth: bool, after: State| Act {
+        who,
+        what,
+        is_truth,
+        is_stored: false,
+        after,
+    };
+    match step {
+        Step::Rest(_) | Step::Learn(_) | Step::Look => Vec::new(),
+        Step::Guard => write(
+            world,
+            &before,
+            who,
+            "stores the finalizer",
+            false,
+            |stored| {
+                stored.is_guarded = true;
+            },
+        )
+        .collect(),
+        Step::Record(verdict) => record(world, before, who, view, verdict),
+        Step::Release(evidence) => {
+            let what = format!("removes the finalizer ({})", evidence.kind());
+            let exact = !evidence.rests_on_stop();
+            let released: Vec<Act> = write(world, &before, who, &what, exact, |stored| {
+                stored.is_guarded = false;
+            })
+            .collect();
+            released
+                .into_iter()
+                .map(|act| released_now(world, act, evidence))
+                .collect()
+        }
+        Step::Call { call, .. } => {
+            if *call == Call::Start {
+                let Some(stored) = &before.objects[who].stored else {
+                    before.forget(world, who);
+                    return vec![act(
+                        "reads before its Start that it is gone".to_owned(),
+                        true,
+                        before,
+                    )];
+                };
+                let live = world.casts[who].view(stored);
+                before.objects[who].seen = Some(stored.clone());
+                if !may_start(view, &live) {
+                    let what = "reads before its Start that it has changed".to_owned();
+                    return vec![act(what, true, before)];
+                }
+            }
+            let carried = carried(wanted, view, call);
+            if *call == Call::Start {
+                before.objects[who].memory.sending_start();
+            }
+            laws::sent(world, &mut before, who, call);
+            let parameters = usize::from(carried.as_ref().is_some_and(|sent| sent.hash == "p1"));
+            service::ways(world, &before, who, parameters, call)
+                .into_iter()
+                .map(|way| {
+                    let mut after = way.after;
+                    after.objects[who].pending = Some(Pending {
+                        call: call.clone(),
+                        answer: way.answer,
+                        sent: after.now,
+                        carried: carried.clone(),
+                    });
+                    act(
+                        format!("sends {call:?}, which {}", way.words),
+                        way.is_truth,
+                        after,
+                    )
+                })
+                .collect()
+        }
+    }
+}
+
+fn carried(wanted: &Wanted, view: &View, call: &Call) -> Option<Sent> {
+    match (wanted, call) {
+        (Wanted::Known(wanted), Call::Start | Call::Update) => Some(Sent {
+            hash: wanted.hash.clone(),
+            generation: view.generation,
+        }),
+        _ => None,
+    }
+}
+
+/// One write with each of its outcomes.
+fn write(
+    world: &World,
+    before: &State,
+    who: usize,
+    what: &str,
+    exact: bool,
+    change: impl Fn(&mut Stored),
+) -> impl Iterator<Item = Act> {
+    let mut acts = Vec::new();
+    for (outcome, words) in WRITES {
+        let mut after = before.clone();
+        let object = &mut after.objects[who];
+        let Some(stored) = &mut object.stored else {
+            after.forget(world, who);
+            let what = format!("{what}, but it is gone");
+            return vec![Act {
+                who,
+                what,
+                is_truth: true,
+                is_stored: false,
+                after,
+            }]
+            .into_iter();
+        };
+        let is_stale = object
+            .seen
+            .as_ref()
+            .is_none_or(|seen| seen.version != stored.version);
+        if exact && is_stale {
+            object.seen = Some(stored.clone());
+            let what = format!("{what}, but it has changed; reads it again");
+            return vec![Act {
+                who,
+                what,
+                is_truth: true,
+                is_stored: false,
+                after,
+            }]
+            .into_iter();
+        }
+        if outcome != Write::Done {
+            if before.left.lost_writes == 0 {
+                break;
+            }
+            after.left.lost_writes -= 1;
+        }
+        if outcome != Write::LostBefore {
+            let before = stored.clone();
+            change(stored);
+            if *stored != before {
+                stored.version += 1;
+            }
+        }
+        if outcome == Write::Done {
+            object.seen = Some(stored.clone());
+        } else {
+            let tick = Duration::from_secs(TICK.unsigned_abs());
+            after.objects[who].memory.writable_at = before.mono() + tick;
+        }
+        acts.push(Act {
+            who,
+            what: format!("{what}{words}"),
+            is_truth: outcome == Write::Done,
+            is_stored: outcome != Write::LostBefore,
+            after,
+        });
+    }
+    acts.into_iter()
+}
+
+fn released_now(world: &World, act: Act, evidence: &Evidence) -> Act {
+    let Act {
+        who,
+        what,
+        is_truth,
+        is_stored,
+        mut after,
+    } = act;
+    let object = &mut after.objects[who];
+    if is_stored {
+        (object.stored, object.is_gone) = (None, true);
+        laws::released(world, &mut after, who, evidence);
+        if is_truth {
+            after.forget(world, who);
+        }
+    }
+    Act {
+        who,
+        what,
+        is_truth,
+        is_stored,
+        after,
+    }
+}
+
+fn record(
+    world: &World,
+    mut before: State,
+    who: usize,
+    view: &View,
+    verdict: &Verdict,
+) -> Vec<Act> {
+    let outputs = verdict.claim.as_ref().map(|claim| claim.outputs.clone());
+    let claimed = view.claimed_outputs();
+    let claims = outputs
+        .clone()
+        .filter(|outputs| !view.has_claim() || outputs.iter().any(|new| !claimed.contains(new)));
+    let is_claim = claims.is_some();
+    if is_claim {
+        before.objects[who].claiming = claims;
+    }
+    before.objects[who].memory.recording(verdict, view);
+    let status = verdict.status(view, &[], before.moment().wall);
+    let what = format!(
+        "tells {}: {}",
+        verdict.reason.as_str(),
+        first_sentence(&verdict.message)
+    );
+    let told = super::world::Told::new(status);
+    let mut acts: Vec<Act> = write(world, &before, who, &what, true, |stored| {
+        stored.told = told.clone();
+    })
+    .collect();
+    for act in &mut acts {
+        if act.is_stored {
+            laws::told(world, &mut act.after, who, verdict);
+        }
+        let is_known = act.after.objects[who].memory.writable_at <= before.mono();
+        let is_done = act.is_truth && act.is_stored;
+        let dropped: Vec<String> = claimed
+            .iter()
+            .filter(|output| !outputs.as_ref().is_some_and(|kept| kept.contains(output)))
+            .cloned()
+            .collect();
+        let was_running = Ledger::of(&view.status).state() == Stage::Running;
+        let until = before.now + i64::try_from(COOL_DOWN.as_secs()).unwrap();
+        let object = &mut act.after.objects[who];
+        if is_done {
+            object.memory.recorded(verdict);
+        }
+        if is_claim {
+            object.claim_in_doubt = !is_known;
+            if is_known {
+                object.claiming = None;
+            }
+        }
+        if is_done && was_running && !dropped.is_empty() {
+            let goods = dropped.into_iter().map(Good::Output);
+            let goods = goods.chain([Good::Task(world.casts[who].slot)]);
+            act.after.cooling.extend(goods.map(|good| (good, until)));
+        }
+    }
+    acts
+}
+
+fn read_again(world: &World, state: &State, who: usize) -> Act {
+    let mut after = state.clone();
+    let object = &mut after.objects[who];
+    (object.claim_in_doubt, object.claiming) = (false, None);
+    match object.stored.clone() {
+        Some(stored) => object.seen = Some(stored),
+        None => after.forget(world, who),
+    }
+    Act {
+        who,
+        what: "reads the object to see whether its claim is stored".to_owned(),
+        is_truth: true,
+        is_stored: false,
+        after,
+    }
+}
+
+fn first_sentence(message: &str) -> &str {
+    message
+        .split_inclusive(". ")
+        .next()
+        .unwrap_or(message)
+        .trim()
+}
+
+/// Whether the object asks for its relay to run.
+pub fn asks_to_run(stored: &Stored) -> bool {
+    !stored.is_deleted && stored.desired == DesiredState::Running
+}
