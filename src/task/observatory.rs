@@ -487,12 +487,12 @@ pub(super) fn is_running(view: &View) -> bool {
     is_observed(view) && Ledger::of(&view.status).state() == State::Running
 }
 
-fn is_open(view: &View) -> bool {
+pub(super) fn is_open(view: &View) -> bool {
     is_observed(view) && Ledger::of(&view.status).state() == State::Open
 }
 
 /// Whether the object would start its relay when somebody is in the channel.
-fn waits_for_channel(view: &View, now: Timestamp) -> bool {
+pub(super) fn waits_for_channel(view: &View, now: Timestamp) -> bool {
     let ledger = Ledger::of(&view.status);
     // With an intent recorded it is about to be started, unless its channel has emptied in that moment.
     let waits = ledger.state() != State::Open

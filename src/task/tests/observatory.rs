@@ -104,7 +104,8 @@ impl Watch {
     }
 
     fn due(&mut self) -> Vec<Read> {
-        self.observatory.due(&self.store, &self.paces, self.now)
+        self.observatory
+            .due(&self.store, &self.paces, moment(self.now))
     }
 
     fn end(&mut self, read: Read, result: Result<&[&str], Class>) -> Vec<String> {
@@ -224,10 +225,10 @@ fn a_failed_read_is_tried_again_on_the_schedule_of_its_class() {
         assert!((10..=30).contains(&times), "{times} of {what:?}");
     }
     let seen = watch.observatory.seen(&view(running("a")));
-    assert!(seen.channels_denied && seen.channels_fail.is_some());
+    assert!(seen.channels_denied() && seen.channels_fail.is_some());
     watch.run(Duration::from_hours(2), |_| Ok(vec!["a"]));
     let seen = watch.observatory.seen(&view(running("a")));
-    assert!(!seen.channels_denied && seen.channels_fail.is_none());
+    assert!(!seen.channels_denied() && seen.channels_fail.is_none());
 }
 
 #[test]
@@ -351,4 +352,11 @@ fn an_application_without_relays_is_forgotten() {
     watch.store.remove(&key("a"));
     assert_eq!(watch.due(), []);
     assert_eq!(watch.observatory.next_at(watch.now), None);
+}
+
+fn moment(mono: Duration) -> Moment {
+    Moment {
+        mono,
+        wall: Timestamp::UNIX_EPOCH + mono,
+    }
 }

@@ -12,7 +12,7 @@ use crate::{
     task::{
         ledger::{Ledger, State as Stage},
         memory::Memory,
-        observatory::{is_running, waits_for_channel},
+        observatory::{is_open, is_running, waits_for_channel},
         seen::Channel,
         trail::READING_GAP,
         view::View,
@@ -384,7 +384,7 @@ fn views(world: &World, state: &State) -> impl Iterator<Item = View> {
 }
 
 fn is_list_read(world: &World, state: &State) -> bool {
-    views(world, state).any(|view| is_running(&view))
+    views(world, state).any(|view| is_running(&view) || is_open(&view))
 }
 
 fn is_channel_read(world: &World, state: &State) -> bool {
@@ -394,7 +394,9 @@ fn is_channel_read(world: &World, state: &State) -> bool {
             .asked
             .is_some_and(|asked| state.channel.read.is_none_or(|read| read < asked))
     });
-    is_asked || views(world, state).any(|view| waits_for_channel(&view) || is_running(&view))
+    is_asked
+        || views(world, state)
+            .any(|view| waits_for_channel(&view, state.moment().wall) || is_running(&view))
 }
 
 impl World {

@@ -144,7 +144,7 @@ fn observed(world: &World, state: &State, who: usize) -> Seen {
         absent: misses(&state.lists[0]).zip(misses(&state.lists[1])),
         channel: state.channel.clone(),
         channels_fail: None,
-        channels_denied: false,
+        list_denied: false,
     }
 }
 

@@ -130,6 +130,7 @@ impl Shift<'_> {
             live,
             away,
             away_since,
+            was_away,
         } = channel;
         for at in [live, away] {
             *at = at.filter(|_| is_compared || *at == *read);
@@ -146,6 +147,10 @@ impl Shift<'_> {
         for at in [read, away_since].into_iter().flatten() {
             self.mono(at);
         }
+        if let Some((since, last)) = was_away {
+            self.mono(since);
+            self.mono(last);
+        }
     }
 
     fn memory(&mut self, memory: &mut Memory, is_asking: bool, read: Option<Duration>) {
@@ -157,6 +162,7 @@ impl Shift<'_> {
             ledger,
             intended,
             start_open,
+            unanswered: _,
             stop_open,
             identity,
             exists,
