@@ -10,6 +10,7 @@ mod life;
 mod observe;
 mod orders;
 mod secrets;
+mod start;
 mod storm;
 mod truth;
 mod unknown;
