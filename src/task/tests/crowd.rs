@@ -64,3 +64,37 @@ fn a_crowd_of_deletions_shares_two_reads_in_a_row() {
     assert_eq!(observatory.seen(&view).absent, None);
     assert_eq!(observatory.next_at(now), None);
 }
+
+/// A read that has begun does not tell whether somebody has joined since: whoever asks meanwhile gets a read of its own.
+#[test]
+fn whoever_asks_while_the_channels_are_read_is_named_after_the_next_read() {
+    let (store, paces) = (Store::default(), Paces::default());
+    let app = view(deleting()).ids.unwrap().app;
+    let mut observatory = Observatory::default();
+    let read = Read {
+        app: app.clone(),
+        what: What::Channels,
+        urgent: false,
+    };
+    let begin = |observatory: &mut Observatory, at: u32| {
+        let due = observatory.due(&store, &paces, moment(SECOND * at));
+        assert_eq!(due, std::slice::from_ref(&read));
+    };
+    let end = |observatory: &mut Observatory, at: u32| {
+        let ended = Ended {
+            read: read.clone(),
+            begun: SECOND * at,
+            result: Ok(HashSet::new()),
+        };
+        let now = moment(SECOND * (at + 2));
+        observatory.ended(ended, &store, &paces, (now, 0.5))
+    };
+    observatory.ask(&app, key(1));
+    begin(&mut observatory, 2);
+    observatory.ask(&app, key(2));
+    assert_eq!(end(&mut observatory, 2), [key(1)]);
+    begin(&mut observatory, 4);
+    assert_eq!(end(&mut observatory, 4), [key(2)]);
+    let due = observatory.due(&store, &paces, moment(SECOND * 6));
+    assert!(due.is_empty());
+}

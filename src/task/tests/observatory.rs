@@ -351,6 +351,9 @@ fn an_application_without_relays_is_forgotten() {
     assert!(watch.observatory.next_at(watch.now).is_some());
     watch.store.remove(&key("a"));
     assert_eq!(watch.due(), []);
+    // What was read is kept for a moment, for a crowd of deletions that may need it.
+    watch.now += Duration::from_mins(2);
+    assert_eq!(watch.due(), []);
     assert_eq!(watch.observatory.next_at(watch.now), None);
 }
 
