@@ -301,7 +301,7 @@ impl Observatory {
                         });
                     }
                     Verdict::At(at) => {
-                        app.board(what).check = at.min(now.mono + paces.sweep_period)
+                        app.board(what).check = at.min(now.mono + paces.sweep_period);
                     }
                     Verdict::AfterThis => {}
                 }

@@ -50,7 +50,7 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
     let state = life.ledger.state();
     let is_unsent = state == State::Open && life.holds_intent();
     match (view.desired, state) {
-        (DesiredState::Stopped, State::Never) => idle(tale::not_started(view, life.claim())),
+        (DesiredState::Stopped, State::Never) => idle(tale::not_started(view, Some(life.claim()))),
         (DesiredState::Stopped, State::Stopped) => life.stopped_as_asked(),
         (DesiredState::Running, State::Stopped) if is_over => {
             idle(tale::completed(&life.ledger, claim))
@@ -112,9 +112,9 @@ impl<'a> Life<'a> {
         self.ledger.limit(self.view)
     }
 
-    fn claim(&self) -> Option<Claim> {
+    fn claim(&self) -> Claim {
         let outputs = self.view.claimed_outputs();
-        Some(claim_of(self.view, outputs, self.now))
+        claim_of(self.view, outputs, self.now)
     }
 
     /// The recorded intent is this process's, and no Start was sent on it that can have taken effect.
@@ -143,7 +143,7 @@ impl<'a> Life<'a> {
 
     fn stopped_as_asked(&self) -> Step {
         if self.ledger.stop_reason == Some(StopReason::Requested) {
-            return self.settled(tale::stopped(self.claim()), None);
+            return self.settled(tale::stopped(Some(self.claim())), None);
         }
         // From now on it is stopped because that is asked for: asking for the contrary starts it again.
         Step::Learn(Box::new(Ledger {
@@ -353,7 +353,7 @@ impl<'a> Life<'a> {
             Wanted::Known(wanted) => wanted,
             Wanted::Nothing => return Step::Rest(None),
             Wanted::Unavailable { reason, message } => {
-                let claim = claim.or_else(|| self.claim());
+                let claim = claim.or_else(|| Some(self.claim()));
                 return self.settled(tale::unavailable(*reason, message, false, claim), None);
             }
         };
@@ -525,7 +525,7 @@ impl<'a> Life<'a> {
                     self.view,
                     self.memory.foreign && !is_unclear,
                     &self.memory.waits,
-                    self.claim(),
+                    Some(self.claim()),
                 );
                 self.waiting(verdict, at)
             }

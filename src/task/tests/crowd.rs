@@ -42,7 +42,7 @@ fn a_crowd_of_deletions_shares_two_reads_in_a_row() {
             what: What::Tasks,
             urgent: true,
         };
-        assert_eq!(due, [read.clone()]);
+        assert_eq!(due, std::slice::from_ref(&read));
         begun.push(now);
         now += SECOND;
         let ended = Ended {

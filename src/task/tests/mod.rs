@@ -5,7 +5,10 @@
     clippy::panic,
     clippy::wildcard_enum_match_arm,
     clippy::unchecked_time_subtraction,
-    reason = "a test stops at the first surprise"
+    clippy::option_option,
+    clippy::struct_excessive_bools,
+    clippy::match_same_arms,
+    reason = "a test stops at the first surprise, and a table says each case by itself"
 )]
 
 mod alive;

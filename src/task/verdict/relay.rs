@@ -92,32 +92,25 @@ pub fn waiting_for_channel(
 ) -> Verdict {
     let channel = view.channel.as_ref().map_or("", |channel| channel.as_str());
     let again = if is_restart { " again" } else { "" };
-    let (reason, message) = match fails {
-        Some(Fault { class, words }) => {
-            let cause = Cause::Answer(*class);
-            let reason = match reason(cause).condition() {
-                ConditionType::Stalled => reason(cause),
-                ConditionType::Ready | ConditionType::Reconciling => Reason::WaitingForChannel,
-            };
-            let message = format!(
-                "The relay is started{again} when somebody is in channel {channel}, but ListRTCLiveRooms, which tells, fails ({words}): {}",
-                advice(cause)
-            );
-            (reason, message)
+    let mut told = Reason::WaitingForChannel;
+    let message = if let Some(Fault { class, words }) = fails {
+        let cause = Cause::Answer(*class);
+        if reason(cause).condition() == ConditionType::Stalled {
+            told = reason(cause);
         }
-        None => {
-            let message = format!(
-                "Nobody is in channel {channel}. The relay is started{again} when somebody joins."
-            );
-            (Reason::WaitingForChannel, message)
-        }
+        format!(
+            "The relay is started{again} when somebody is in channel {channel}, but ListRTCLiveRooms, which tells, fails ({words}): {}",
+            advice(cause)
+        )
+    } else {
+        format!("Nobody is in channel {channel}. The relay is started{again} when somebody joins.")
     };
-    let phase = match (reason.condition(), is_restart) {
+    let phase = match (told.condition(), is_restart) {
         (ConditionType::Stalled, _) => Phase::Failed,
         (ConditionType::Ready | ConditionType::Reconciling, true) => Phase::Stopped,
         (ConditionType::Ready | ConditionType::Reconciling, false) => Phase::Pending,
     };
-    Verdict::new(phase, reason, message, claim)
+    Verdict::new(phase, told, message, claim)
 }
 
 /// Somebody stopped the relay while its channel was live, so that it is not started again before the channel has been away.
@@ -198,7 +191,9 @@ pub fn update_fails(wait: Option<&Wait>, claim: Option<Claim>) -> Verdict {
     let reason = match wait.cause {
         // The task is gone, it seems; the next reads of the list tell.
         Cause::Answer(Class::NotFoundLike | Class::ChannelAbsent) => Reason::Updating,
-        cause => reason(cause),
+        cause @ (Cause::Answer(_) | Cause::Unconfirmed | Cause::Open | Cause::Foreign) => {
+            reason(cause)
+        }
     };
     let text = format!(
         "UpdateLiveMPUTask {}: {} The relay runs on as it was before the change.",

@@ -1,5 +1,6 @@
 //! Relays that live: what a test of them plays in.
 
+mod budget;
 mod crashes;
 mod deletion;
 mod duration;
@@ -20,6 +21,7 @@ use mixed_stream_operator::api::MixedStreamTask;
 use serde_json::Value;
 use support::promises::{Owner, assert_kept};
 use support::relay::Relay;
+use support::simulator::Filter;
 use support::{Launch, eventually};
 
 use crate::scene::{APP, PATIENCE, Scene, reason};
@@ -162,7 +164,7 @@ pub async fn after_sweeps(scene: &Scene, sweeps: usize) {
 impl Scene {
     /// How many calls of an action were made.
     pub async fn calls_of(&self, action: &str) -> usize {
-        let calls = self.simulator.calls(&Default::default()).await.unwrap();
+        let calls = self.simulator.calls(&Filter::default()).await.unwrap();
         calls
             .iter()
             .filter(|call| call.action.as_deref() == Some(action))

@@ -4,7 +4,7 @@ use serde_json::json;
 use support::Kstatus;
 use support::kstatus::Kind;
 use support::relay::{Relay, url};
-use support::simulator::Mark;
+use support::simulator::{Filter, Mark};
 
 use super::events::{until_told, words};
 use super::*;
@@ -310,7 +310,7 @@ async fn retries_are_not_told_one_by_one() {
     let running = scene.until_reason("x", "Running").await;
     let calls = &running.status.as_ref().unwrap().calls;
     assert_eq!(calls.len(), 5);
-    let logged = scene.simulator.calls(&Default::default()).await.unwrap();
+    let logged = scene.simulator.calls(&Filter::default()).await.unwrap();
     for call in calls {
         let id = call.request_id.as_deref().unwrap();
         let known = logged.iter().any(|one| one.request_id == id);
