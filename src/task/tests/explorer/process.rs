@@ -264,11 +264,16 @@ impl State {
         let (now, born) = (after.moment(), after.born);
         let sent = Duration::from_secs((pending.sent - born).unsigned_abs());
         let before = after.objects[who].memory.ledger(&view);
+        // A Stop is repeated at once, so that what follows comes as soon as it can after one that had no answer.
+        let jitter = match pending.call {
+            Call::Stop { .. } => 0.0,
+            _ => 1.0,
+        };
         let mut turn = MemoryTurn {
             generation: seen.generation,
             paces: &world.paces,
             now,
-            jitter: 1.0,
+            jitter,
             bought: false,
         };
         let memory = &mut after.objects[who].memory;
