@@ -23,6 +23,15 @@ const COMPLETE_READS: u8 = 2;
 /// An empty channel whose task lives longer than this is not waited for in silence.
 const SOON: Duration = Duration::from_mins(5);
 
+/// Before which moments a Stop must not have been sent for its answer to count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Early {
+    /// Whatever the answer: until then a Start without an answer may still take effect.
+    pub open: Option<Duration>,
+    /// A not-found: until then a task that has just been started need not be known everywhere in the service.
+    pub fresh: Option<Duration>,
+}
+
 /// What the last Stop was answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Stopped {
@@ -104,11 +113,11 @@ pub struct Trail {
 }
 
 impl Trail {
-    /// The evidence that the service has given, if it is enough. `open`: until then a Start may still take effect, so that no Stop sent
-    /// before counts. What the bulk reads show is shared by all that wait.
+    /// The evidence that the service has given, if it is enough. `early`: before which moments no Stop counts. What the bulk reads show is shared
+    /// by all that wait.
     #[must_use]
-    pub fn evidence(&self, open: Option<Duration>, seen: &Seen) -> Option<Evidence> {
-        if self.is_too_early(open) {
+    pub fn evidence(&self, early: Early, seen: &Seen) -> Option<Evidence> {
+        if self.too_early(early).is_some() {
             return None;
         }
         match (&self.stopped, &self.look) {
@@ -132,15 +141,15 @@ impl Trail {
         }
     }
 
-    /// Whether the last answered Stop was sent while a Start could still take effect.
+    /// The moment from which on a Stop counts, where the last answered one was sent before it.
     #[must_use]
-    pub fn is_too_early(&self, open: Option<Duration>) -> bool {
-        match self.stopped {
-            Stopped::Accepted { sent, .. } | Stopped::NotFound { sent, .. } => {
-                open.is_some_and(|open| sent < open)
-            }
-            Stopped::Unknown => false,
-        }
+    pub fn too_early(&self, early: Early) -> Option<Duration> {
+        let (sent, from) = match self.stopped {
+            Stopped::Accepted { sent, .. } => (sent, early.open),
+            Stopped::NotFound { sent, .. } => (sent, early.open.max(early.fresh)),
+            Stopped::Unknown => return None,
+        };
+        from.filter(|from| sent < *from)
     }
 
     /// The next call, and the moment before which it must not be sent. Not to be asked once there is evidence.
@@ -149,12 +158,12 @@ impl Trail {
         &self,
         waits: &Waits,
         generation: i64,
-        open: Option<Duration>,
+        early: Early,
         paces: &Paces,
         now: Moment,
     ) -> (Call, Duration) {
-        if let Some(open) = open.filter(|_| self.is_too_early(open)) {
-            return (Call::Stop { ripe: false }, open);
+        if let Some(from) = self.too_early(early) {
+            return (Call::Stop { ripe: false }, from);
         }
         let due = |action: Action| waits.due(action, generation);
         let (stop_due, list_due) = (

@@ -1,7 +1,7 @@
 //! Deletion. It needs only what is in the status and the ids: an unreadable spec, a suspended object or a missing Secret does not block it.
 
 use super::{
-    Facts, Step, claim_of,
+    Facts, Step, claim_of, early,
     stopping::{Progress, pursue},
     tell,
 };
@@ -22,9 +22,9 @@ use crate::{
 pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment) -> Step {
     let view = facts.view;
     let ledger = memory.ledger(view);
-    let open = memory.open_until(&ledger, paces);
+    let early = early(memory, &ledger, paces, now);
     if let Stopped::Accepted { .. } = memory.trail.stopped
-        && let Some(evidence) = memory.trail.evidence(open, facts.seen)
+        && let Some(evidence) = memory.trail.evidence(early, facts.seen)
     {
         return Step::Release(evidence);
     }

@@ -8,11 +8,12 @@ pub use relay::COOL_DOWN;
 
 use super::{
     evidence::{Call, Evidence},
-    ledger::Ledger,
+    ledger::{Ledger, State},
     memory::Memory,
     ownership::{Rival, Standing},
     retry::{Moment, Paces},
     seen::Seen,
+    trail::Early,
     verdict::{self, Verdict},
     view::View,
 };
@@ -231,5 +232,16 @@ fn on_our_clock(at: Timestamp, now: Moment) -> Duration {
         now.mono.saturating_sub(ahead.unsigned_abs())
     } else {
         now.mono + ahead.unsigned_abs()
+    }
+}
+
+/// Before which moments no Stop of the task counts.
+fn early(memory: &Memory, ledger: &Ledger, paces: &Paces, now: Moment) -> Early {
+    // The intent is recorded right before the Start, in whole seconds.
+    let started = ledger.intent.as_ref().and_then(|intent| intent.at.as_ref());
+    let fresh = started.filter(|_| ledger.state() == State::Running);
+    Early {
+        open: memory.open_until(ledger, paces),
+        fresh: fresh.map(|at| on_our_clock(at.0, now) + Duration::from_secs(1) + paces.settle_time),
     }
 }

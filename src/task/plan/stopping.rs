@@ -1,6 +1,6 @@
 //! Stopping a task, until it is proven: by deletion, or because the spec asks for it while the object lives.
 
-use super::{Facts, Turn, handled_while_waiting, tell, turn};
+use super::{Facts, Turn, early, handled_while_waiting, tell, turn};
 use crate::{
     live::{Action, Class},
     task::{
@@ -33,21 +33,21 @@ pub(super) fn pursue(
     now: Moment,
 ) -> Progress {
     let view = facts.view;
-    let open = memory.open_until(ledger, paces);
-    if let Some(evidence) = memory.trail.evidence(open, facts.seen) {
+    let early = early(memory, ledger, paces, now);
+    if let Some(evidence) = memory.trail.evidence(early, facts.seen) {
         return Progress::Proven(evidence);
     }
-    let (call, due) = match identify_at(facts, memory, ledger, open) {
+    let (call, due) = match identify_at(facts, memory, ledger, early.open) {
         Some(due) => (Call::Identify, due),
         None => memory
             .trail
-            .next(&memory.waits, view.generation, open, paces, now),
+            .next(&memory.waits, view.generation, early, paces, now),
     };
     match turn(view, memory, due, now) {
         Turn::Now(bought) => Progress::Next(Step::Call { call, bought }),
         Turn::At(at) => {
             let claim = view.status.claim.clone();
-            let verdict = verdict::pursuing(ids, &memory.trail, &memory.waits, open, claim)
+            let verdict = verdict::pursuing(ids, &memory.trail, &memory.waits, early, claim)
                 .with(ledger.clone())
                 .handling(handled_while_waiting(view, memory));
             Progress::Next(tell(view, verdict, memory, now, Some(at)))

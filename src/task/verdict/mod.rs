@@ -7,7 +7,7 @@ use super::{
     ledger::{Ledger, State},
     ownership::Rival,
     retry::{Cause, Wait, Waits},
-    trail::{Look, Stopped, Trail},
+    trail::{Early, Look, Stopped, Trail},
     view::{Ids, View},
 };
 use crate::{
@@ -16,7 +16,6 @@ use crate::{
 };
 use jiff::{Timestamp, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use std::time::Duration;
 
 /// What the status should say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -280,13 +279,24 @@ pub fn pursuing(
     ids: &Ids,
     trail: &Trail,
     waits: &Waits,
-    open: Option<Duration>,
+    early: Early,
     claim: Option<Claim>,
 ) -> Verdict {
-    if trail.is_too_early(open) {
-        let message = "Stop was answered, but an earlier Start has no answer and may still take effect: the task is stopped once more when \
-                       that can no longer be (--settle-time).";
-        return Verdict::new(Phase::Stopping, Reason::OutcomeUnknown, message, claim);
+    if let Some(from) = trail.too_early(early) {
+        let (reason, message) = if early.open == Some(from) {
+            (
+                Reason::OutcomeUnknown,
+                "Stop was answered, but an earlier Start has no answer and may still take effect: the task is stopped once more when that \
+                 can no longer be (--settle-time).",
+            )
+        } else {
+            (
+                Reason::StopUnconfirmed,
+                "Stop found nothing to stop, but the task was started a moment ago and need not be known everywhere in the service yet: it is \
+                 stopped once more when it must be (--settle-time).",
+            )
+        };
+        return Verdict::new(Phase::Stopping, reason, message, claim);
     }
     let (reason, message) = match (&trail.stopped, &trail.look) {
         (Stopped::NotFound { .. }, Look::Shown(sighting)) => {

@@ -157,6 +157,7 @@ fn a_relay_started_again_is_stopped_though_it_was_stopped_before() {
 fn a_task_that_the_bulk_reads_do_not_show_needs_no_look_of_its_own() {
     let mut life = Life::relay(deleted(started(relay())));
     life.now = SECOND;
+    life.now = 2 * SETTLE;
     let mut absent = None;
     let evidence = life.act(|call, now| match call {
         Call::Stop { .. } => {
@@ -168,7 +169,7 @@ fn a_task_that_the_bulk_reads_do_not_show_needs_no_look_of_its_own() {
     assert_eq!(evidence, None);
     // One of the two began before the Stop was answered: no proof.
     life.seen.absent = Some((Duration::ZERO, 2 * SECOND));
-    life.now = 3 * SECOND;
+    life.now += 3 * SECOND;
     let (Step::Call { .. } | Step::Rest(Some(_))) = life.step() else {
         panic!("{:?}", life.step())
     };
@@ -205,4 +206,27 @@ fn one_that_is_not_entitled_stops_nothing() {
         };
         assert_eq!(life.be_silent(), Some(evidence));
     }
+}
+
+#[test]
+fn a_task_started_a_moment_ago_is_not_gone_because_the_service_does_not_know_it_yet() {
+    let mut life = Life::relay(deleted(started(relay())));
+    life.now = 2 * SECOND;
+    let evidence = life.run(Duration::from_hours(1), |call, now| match call {
+        Call::Stop { .. } if now <= SETTLE => failed(Class::NotFoundLike),
+        Call::Stop { .. } => accepted(),
+        _ => Answer::Task(None),
+    });
+    assert_eq!(evidence, Some(stop_accepted()));
+    assert_eq!(life.stops(), [2 * SECOND, SETTLE + SECOND]);
+    assert_eq!(life.reason(), Reason::StopUnconfirmed);
+
+    // One that has run for a while is gone at once.
+    let mut life = Life::relay(deleted(started(relay())));
+    life.now = 2 * SETTLE;
+    let evidence = life.act(|call, _| match call {
+        Call::Stop { .. } => failed(Class::NotFoundLike),
+        _ => Answer::Task(None),
+    });
+    assert_eq!(evidence, Some(Evidence::NotListed));
 }
