@@ -260,7 +260,9 @@ impl Controller {
             let memory = dossier.map_or(&fresh, |dossier| &dossier.memory);
             if let Some(until) = memory.frees(&view, &self.shared.paces, now) {
                 let outputs = view.claimed_outputs();
-                self.shared.store().cool(&view, outputs, now.mono, until);
+                self.shared
+                    .store()
+                    .cool(Some(&view), outputs, now.mono, until);
             }
             self.queue.forget(&view.key);
             // A reconcile that still runs gives its place back by itself.

@@ -314,7 +314,7 @@ impl Run<'_> {
             let now = self.shared.now().mono;
             self.shared
                 .store()
-                .cool(view, &dropped, now, now + COOL_DOWN);
+                .cool(None, &dropped, now, now + COOL_DOWN);
         }
     }
 

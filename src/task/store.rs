@@ -263,27 +263,28 @@ impl Store {
         ownership::output_rival(&entry.view, rivals)
     }
 
+    /// Whoever claims them while they cool down waits all the same.
     fn cool_until(&self, entry: &Entry) -> Duration {
-        let claimed = entry.view.claimed_outputs();
-        let outputs = entry
-            .wanted
-            .iter()
-            .filter(|output| !claimed.contains(output))
-            .map(|output| Good::Output(output.clone()));
-        let task = task(&entry.view).filter(|_| !entry.view.has_claim());
+        let outputs = entry.wanted.iter().cloned().map(Good::Output);
         outputs
-            .chain(task)
+            .chain(task(&entry.view))
             .filter_map(|good| self.cooling.get(&good))
             .max()
             .copied()
             .unwrap_or_default()
     }
 
-    /// What the object had in use cools down until then; what has cooled down by `now` is forgotten.
-    pub fn cool(&mut self, view: &View, outputs: &[String], now: Duration, until: Duration) {
+    /// These outputs, and the task of an object that is gone, cool down until then; what has cooled down by `now` is forgotten.
+    pub fn cool(
+        &mut self,
+        gone: Option<&View>,
+        outputs: &[String],
+        now: Duration,
+        until: Duration,
+    ) {
         self.cooling.retain(|_, until| *until > now);
         let outputs = outputs.iter().map(|output| Good::Output(output.clone()));
-        for good in outputs.chain(task(view)) {
+        for good in outputs.chain(gone.and_then(task)) {
             self.cooling.insert(good, until);
         }
     }

@@ -393,24 +393,20 @@ fn what_is_reserved_is_taken_until_it_is_settled() {
     assert!(store.reserve(&OLD.key(), &texts(&["o1"])));
 }
 
+/// A claim on them, which is made at once, shortens nothing.
 #[test]
-fn what_was_in_use_cools_down_for_others_alone() {
-    let mut store = store([
-        other_task(with_outputs(&OLD, &["o1"]), "a"),
-        other_task(NEW.object(), "b"),
-    ]);
+fn what_was_in_use_cools_down_for_whoever_wants_it_next() {
+    let claimed = changed(with_outputs(&OLD, &["o1"]), "/spec", json!({"taskId": "a"}));
+    let mut store = store([claimed, other_task(NEW.object(), "b")]);
     let cool = |store: &Store, sketch: &Sketch| store.get(&sketch.key()).unwrap().cool_until;
     store.wants(&OLD.key(), &texts(&["o1"]));
-    store.wants(&NEW.key(), &texts(&["o1", "o2"]));
-    let old = view(other_task(with_outputs(&OLD, &["o1"]), "b"));
-    store.cool(&old, &texts(&["o2"]), SECOND, 11 * SECOND);
-    assert_eq!(cool(&store, &NEW), 11 * SECOND);
-    assert_eq!(cool(&store, &OLD), Duration::ZERO, "it had them itself");
-    // The task id alone is enough.
-    store.wants(&NEW.key(), &[]);
-    assert_eq!(cool(&store, &NEW), 11 * SECOND);
-    // What has cooled down is forgotten at the next.
-    store.cool(&old, &[], 12 * SECOND, 12 * SECOND);
     store.wants(&NEW.key(), &texts(&["o2"]));
-    assert_eq!(cool(&store, &NEW), 12 * SECOND, "the id, and no output");
+    store.cool(None, &texts(&["o1"]), SECOND, 11 * SECOND);
+    assert_eq!(cool(&store, &OLD), 11 * SECOND);
+    assert_eq!(cool(&store, &NEW), Duration::ZERO);
+    // The task id of an object that is gone cools down too; what has cooled down is forgotten.
+    let gone = view(other_task(HELD.object(), "b"));
+    store.cool(Some(&gone), &[], 12 * SECOND, 22 * SECOND);
+    assert_eq!(cool(&store, &NEW), 22 * SECOND);
+    assert_eq!(cool(&store, &OLD), Duration::ZERO);
 }
