@@ -362,8 +362,8 @@ impl<'a> Life<'a> {
         }
         let cool_until = self.cool_until();
         if cool_until > self.now.mono {
-            // What is claimed is taken for the object's own, which has not to cool down: so it is claimed afterwards.
-            return self.waiting(tale::cooling_down(false, claim), cool_until);
+            // Without the outputs: until they are free an older object may come to want them, in a process that has just begun above all.
+            return self.waiting(tale::cooling_down(false, self.claim()), cool_until);
         }
         let claim = Some(claim_of(self.view, &wanted.outputs, self.now));
         let action = Action::StartLiveMpuTask;
