@@ -330,9 +330,13 @@ fn texts(outputs: &[&str]) -> Vec<String> {
     outputs.iter().map(|&output| output.to_owned()).collect()
 }
 
-fn taken(store: &Store, sketch: &Sketch) -> Option<Option<String>> {
-    let place = store.get(&sketch.key()).unwrap();
-    place.output_taken.map(|rival| rival.name)
+fn taken(store: &Store, sketch: &Sketch) -> Option<Rival> {
+    store.get(&sketch.key()).unwrap().output_taken
+}
+
+fn by(name: Option<&str>) -> Rival {
+    let name = name.map(str::to_owned);
+    Rival { name }
 }
 
 #[test]
@@ -345,9 +349,9 @@ fn an_output_in_a_claim_is_taken_whoever_is_older() {
     assert_eq!(taken(&store, &OLD), None);
     let look = store.wants(&OLD.key(), &texts(&["o2"]));
     assert_eq!(look, [NEW.key()]);
-    assert_eq!(taken(&store, &OLD), Some(Some("new".to_owned())));
+    assert_eq!(taken(&store, &OLD), Some(by(Some("new"))));
     store.wants(&HELD.key(), &texts(&["o1"]));
-    assert_eq!(taken(&store, &HELD), Some(None), "another namespace");
+    assert_eq!(taken(&store, &HELD), Some(by(None)), "another namespace");
     assert_eq!(taken(&store, &NEW), None, "what it has it may want");
     // When it is gone the others are looked at.
     let look = store.remove(&NEW.key()).look;
@@ -362,7 +366,7 @@ fn an_output_that_nobody_has_is_the_older_ones() {
         store.wants(&sketch.key(), &texts(&["o1"]));
     }
     assert_eq!(taken(&store, &OLD), None);
-    assert_eq!(taken(&store, &NEW), Some(Some("old".to_owned())));
+    assert_eq!(taken(&store, &NEW), Some(by(Some("old"))));
     // One that is deleted or has its hands off starts nothing.
     for change in [
         (
@@ -386,7 +390,7 @@ fn what_is_reserved_is_taken_until_it_is_settled() {
     let mut store = store([other_task(OLD.object(), "a"), other_task(NEW.object(), "b")]);
     assert!(store.reserve(&NEW.key(), &texts(&["o1"])));
     store.wants(&OLD.key(), &texts(&["o1"]));
-    assert_eq!(taken(&store, &OLD), Some(Some("new".to_owned())));
+    assert_eq!(taken(&store, &OLD), Some(by(Some("new"))));
     assert!(!store.reserve(&OLD.key(), &texts(&["o1"])));
     assert_eq!(store.settle(&NEW.key()), [OLD.key()]);
     assert_eq!(taken(&store, &OLD), None);

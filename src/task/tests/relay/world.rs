@@ -8,6 +8,7 @@ use crate::{
 use proptest::prelude::*;
 
 /// A service with one task id, and one object that names it.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct World {
     running: bool,
     /// A Start without an answer takes effect at this moment, if nothing forbids it then.
@@ -83,7 +84,7 @@ impl World {
                 self.run();
                 accepted()
             }
-            (Call::Stop { .. }, 2) => silence(),
+            (Call::Stop { .. } | Call::Update, 2) => silence(),
             (Call::Stop { .. }, 3) => {
                 self.running = false;
                 silence()
@@ -93,7 +94,6 @@ impl World {
                 self.running = false;
                 accepted()
             }
-            (Call::Update, 2) => silence(),
             (Call::Update, _) if self.running => accepted(),
             (Call::Update, _) => refused(Class::NotFoundLike),
             (Call::ListTask | Call::Identify, 2 | 3) => refused(Class::ServiceUnavailable),
