@@ -385,13 +385,19 @@ impl Memory {
                 if view.is_deleting() {
                     return;
                 }
+                // A list that refuses to tell will go on so; the reads of all tasks tell, and need their share of the quota.
+                let not_before = if shows == Shows::Refused {
+                    turn.now.mono + turn.paces.sweep_period
+                } else {
+                    Duration::ZERO
+                };
                 turn.lend(&mut self.waits).fail(
                     Action::ListRtcMpuTaskDetail,
                     &Trouble {
                         cause: Cause::Open,
                         words: "",
                         retry_after: None,
-                        not_before: Duration::ZERO,
+                        not_before,
                     },
                 );
             }

@@ -23,12 +23,12 @@ const COMPLETE_READS: u8 = 2;
 /// An empty channel whose task lives longer than this is not waited for in silence.
 const SOON: Duration = Duration::from_mins(5);
 
-/// Before which moments a Stop must not have been sent for its answer to count.
+/// What is too early to count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Early {
-    /// Whatever the answer: until then a Start without an answer may still take effect.
+    /// A Stop sent before: until then a Start without an answer may still take effect.
     pub open: Option<Duration>,
-    /// A not-found: until then a task that has just been started need not be known everywhere in the service.
+    /// That the service does not know the task: until then one that has just been started need not be known everywhere.
     pub fresh: Option<Duration>,
 }
 
@@ -113,8 +113,7 @@ pub struct Trail {
 }
 
 impl Trail {
-    /// The evidence that the service has given, if it is enough. `early`: before which moments no Stop counts. What the bulk reads show is shared
-    /// by all that wait.
+    /// The evidence that the service has given, if it is enough and not too early. What the bulk reads show is shared by all that wait.
     #[must_use]
     pub fn evidence(&self, early: Early, seen: &Seen) -> Option<Evidence> {
         if self.too_early(early).is_some() {
@@ -124,16 +123,20 @@ impl Trail {
             (Stopped::Accepted { request_id, .. }, _) => Some(Evidence::StopAccepted {
                 request_id: request_id.clone(),
             }),
-            (Stopped::NotFound { answered, .. }, _) if seen.is_absent_since(*answered) => {
+            (Stopped::NotFound { answered, .. }, _)
+                if seen.is_absent_since(early.fresh.unwrap_or_default().max(*answered)) =>
+            {
                 Some(Evidence::NotListed)
             }
             (Stopped::NotFound { .. }, Look::Absent) => Some(Evidence::NotListed),
             (
                 Stopped::NotFound {
-                    says_gone: true, ..
+                    says_gone: true,
+                    sent,
+                    ..
                 },
                 Look::Forbidden,
-            ) => Some(Evidence::StopSaidSo),
+            ) if early.fresh.is_none_or(|fresh| *sent >= fresh) => Some(Evidence::StopSaidSo),
             (Stopped::NotFound { ripe: true, .. }, Look::Shown(_)) => {
                 Some(Evidence::MustHaveStopped)
             }
@@ -144,12 +147,12 @@ impl Trail {
     /// The moment from which on a Stop counts, where the last answered one was sent before it.
     #[must_use]
     pub fn too_early(&self, early: Early) -> Option<Duration> {
-        let (sent, from) = match self.stopped {
-            Stopped::Accepted { sent, .. } => (sent, early.open),
-            Stopped::NotFound { sent, .. } => (sent, early.open.max(early.fresh)),
-            Stopped::Unknown => return None,
-        };
-        from.filter(|from| sent < *from)
+        match self.stopped {
+            Stopped::Accepted { sent, .. } | Stopped::NotFound { sent, .. } => {
+                early.open.filter(|open| sent < *open)
+            }
+            Stopped::Unknown => None,
+        }
     }
 
     /// The next call, and the moment before which it must not be sent. Not to be asked once there is evidence.
@@ -173,7 +176,10 @@ impl Trail {
         let stop = (Call::Stop { ripe: false }, stop_due);
         match (&self.stopped, &self.look) {
             (Stopped::Unknown | Stopped::Accepted { .. }, _) => stop,
-            (Stopped::NotFound { .. }, Look::Unknown | Look::Absent) => (Call::ListTask, list_due),
+            (Stopped::NotFound { .. }, Look::Unknown | Look::Absent) => (
+                Call::ListTask,
+                list_due.max(early.fresh.unwrap_or_default()),
+            ),
             (Stopped::NotFound { .. }, Look::Paging { page, .. }) => {
                 (Call::ListPage(*page), list_due)
             }

@@ -363,7 +363,7 @@ impl<'a> Life<'a> {
         let cool_until = self.cool_until();
         if cool_until > self.now.mono {
             // Without the outputs: until they are free an older object may come to want them, in a process that has just begun above all.
-            return self.waiting(tale::cooling_down(false, self.claim()), cool_until);
+            return self.waiting(tale::cooling_down(false, Some(self.claim())), cool_until);
         }
         let claim = Some(claim_of(self.view, &wanted.outputs, self.now));
         let action = Action::StartLiveMpuTask;

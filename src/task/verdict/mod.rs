@@ -282,21 +282,10 @@ pub fn pursuing(
     early: Early,
     claim: Option<Claim>,
 ) -> Verdict {
-    if let Some(from) = trail.too_early(early) {
-        let (reason, message) = if early.open == Some(from) {
-            (
-                Reason::OutcomeUnknown,
-                "Stop was answered, but an earlier Start has no answer and may still take effect: the task is stopped once more when that \
-                 can no longer be (--settle-time).",
-            )
-        } else {
-            (
-                Reason::StopUnconfirmed,
-                "Stop found nothing to stop, but the task was started a moment ago and need not be known everywhere in the service yet: it is \
-                 stopped once more when it must be (--settle-time).",
-            )
-        };
-        return Verdict::new(Phase::Stopping, reason, message, claim);
+    if trail.too_early(early).is_some() {
+        let message = "Stop was answered, but an earlier Start has no answer and may still take effect: the task is stopped once more when \
+                       that can no longer be (--settle-time).";
+        return Verdict::new(Phase::Stopping, Reason::OutcomeUnknown, message, claim);
     }
     let (reason, message) = match (&trail.stopped, &trail.look) {
         (Stopped::NotFound { .. }, Look::Shown(sighting)) => {
@@ -311,6 +300,14 @@ pub fn pursuing(
                 waits.get(Action::ListRtcMpuTaskDetail),
             ),
         ),
+        (Stopped::NotFound { answered, .. }, Look::Unknown)
+            if early.fresh.is_some_and(|fresh| *answered < fresh)
+                && waits.get(Action::ListRtcMpuTaskDetail).is_none() =>
+        {
+            let message = "Stop found nothing to stop, but the task was started a moment ago and need not be known everywhere in the service \
+                           yet: the list is asked when it must be (--settle-time).";
+            (Reason::StopUnconfirmed, message.to_owned())
+        }
         (Stopped::NotFound { .. }, Look::Unknown | Look::Absent | Look::Paging { .. }) => failing(
             Action::ListRtcMpuTaskDetail,
             "Stop found nothing to stop; the list has to confirm that the task is gone.",

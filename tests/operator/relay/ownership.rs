@@ -91,8 +91,8 @@ async fn an_output_is_one_relays_at_a_time() {
     scene.namespace = own;
 
     // A change into somebody's output is not sent.
-    let patch = json!({"spec": {"relay": {"outputs": [{"url": url("shared")}]}}});
-    scene.merge("runner", patch).await;
+    let change = json!({"spec": {"relay": {"outputs": [{"url": url("shared")}]}}});
+    scene.merge("runner", change).await;
     let refused = scene.until_reason("runner", "OutputInUse").await;
     assert_eq!(refused.status.as_ref().unwrap().phase, Some(Phase::Running));
     assert_eq!(claimed(&refused), claimed(&runner));

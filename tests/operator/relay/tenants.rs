@@ -62,10 +62,9 @@ impl Hostile {
             0 => minimal,
             1 => relay().task_id(task).manifest(),
             2 => relay().task_id(task).urls([&*url(channel)]).manifest(),
-            3 => relay().urls([&*url(channel)]).manifest(),
             4 => with(minimal, "/spec", "suspend", json!(true)),
             5 => with(minimal, "/spec", "deletionPolicy", json!("Orphan")),
-            Self::OWN_ID => relay().urls([&*url(channel)]).manifest(),
+            3 | Self::OWN_ID => relay().urls([&*url(channel)]).manifest(),
             _ => relay()
                 .task_id(task)
                 .with("/desiredState", "Stopped")
@@ -85,7 +84,7 @@ impl Hostile {
             "taskId": task, "startedAt": now, "claim": {"at": "2020-01-01T00:00:00Z", "outputs": []}, "observedGeneration": 1,
             "intent": {"at": now, "generation": 1}, "accepted": {"at": now, "generation": 1},
         });
-        if self.made % 2 == 0 {
+        if self.made.is_multiple_of(2) {
             manifest["metadata"]["finalizers"] = json!([FINALIZER]);
         }
         manifest

@@ -119,7 +119,7 @@ fn decide(world: &World, state: &mut State, who: usize) -> Option<(View, Wanted,
     });
     let output_taken = output_rival(&view, rights);
     let now = state.moment();
-    let cool_until = cool_until(world, state, &view, who).max(fresh_until(&view, &wanted, now));
+    let cool_until = cool_until(world, state, who).max(fresh_until(&view, &wanted, now));
     let facts = Facts {
         view: &view,
         standing: &standing,
@@ -148,13 +148,10 @@ fn observed(world: &World, state: &State, who: usize) -> Seen {
     }
 }
 
-fn cool_until(world: &World, state: &State, view: &View, who: usize) -> Duration {
-    let claimed = view.claimed_outputs();
+fn cool_until(world: &World, state: &State, who: usize) -> Duration {
     let is_of_interest = |good: &Good| match good {
-        Good::Task(slot) => *slot == world.casts[who].slot && !view.has_claim(),
-        Good::Output(output) => {
-            state.objects[who].wants.contains(output) && !claimed.contains(output)
-        }
+        Good::Task(slot) => *slot == world.casts[who].slot,
+        Good::Output(output) => state.objects[who].wants.contains(output),
     };
     let until = state
         .cooling
