@@ -183,7 +183,10 @@ impl Run<'_> {
         };
         let now = self.shared.now();
         let ledger = self.dossier.memory.ledger(view);
-        let needs = ledger.state() == State::Running || ledger.may_start(view, now.wall);
+        // One that is not to be started yet takes its outputs all the same.
+        let is_unclaimed = ledger.state() == State::Never && view.claimed_outputs().is_empty();
+        let needs =
+            ledger.state() == State::Running || ledger.may_start(view, now.wall) || is_unclaimed;
         let is_ours = view.is_guarded() && !view.is_deleting() && !view.suspend;
         let relay = view.relay.as_ref().filter(|_| may_act && needs && is_ours);
         let Some(relay) = relay else {

@@ -50,7 +50,15 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
     let state = life.ledger.state();
     let is_unsent = state == State::Open && life.holds_intent();
     match (view.desired, state) {
-        (DesiredState::Stopped, State::Never) => idle(tale::not_started(view, Some(life.claim()))),
+        (DesiredState::Stopped, State::Never) => {
+            let claim = match facts.wanted {
+                Wanted::Known(wanted) if facts.output_taken.is_none() => {
+                    claim_of(view, &wanted.outputs, now)
+                }
+                Wanted::Known(_) | Wanted::Nothing | Wanted::Unavailable { .. } => life.claim(),
+            };
+            idle(tale::not_started(view, Some(claim)))
+        }
         (DesiredState::Stopped, State::Stopped) => life.stopped_as_asked(),
         (DesiredState::Running, State::Stopped) if is_over => {
             idle(tale::completed(&life.ledger, claim))
