@@ -57,6 +57,14 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The pages of a list have no end.
+    #[must_use]
+    pub fn endless() -> Self {
+        unavailable("the list has no end, or shows the same page again".to_owned())
+    }
+}
+
 /// A call that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Success<T> {

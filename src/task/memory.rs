@@ -5,7 +5,7 @@ use super::{
     ledger::{Ledger, State},
     plan::COOL_DOWN,
     retry::{Cause, Moment, Paces, Trouble, Waits},
-    trail::{Trail, Turn},
+    trail::{Stopped, Trail, Turn},
     verdict::{Verdict, whole_seconds},
     view::View,
 };
@@ -176,6 +176,7 @@ impl Memory {
                 self.waits.clear(Action::StartLiveMpuTask);
                 self.waits.clear(Action::ListRtcMpuTaskDetail);
                 self.start_open = None;
+                self.stop_open = None;
                 self.learn(ledger.started(turn.now.wall));
             }
             Answer::Failed {
@@ -219,6 +220,7 @@ impl Memory {
                 // Nobody else has this id: an earlier Start of this object took effect.
                 self.waits.clear(Action::StartLiveMpuTask);
                 self.start_open = None;
+                self.stop_open = None;
                 self.learn(ledger.started(turn.now.wall));
             } else if self.unanswered || ledger.started_at.is_some() {
                 self.exists = Some(sent);
@@ -361,6 +363,7 @@ impl Memory {
             Shows::Ours if !may_be_stale => {
                 self.waits.clear(Action::StartLiveMpuTask);
                 self.start_open = None;
+                self.stop_open = None;
                 self.learn(ledger.started(turn.now.wall));
             }
             Shows::Another if is_settled => self.is_foreign(ledger, turn),
@@ -469,6 +472,14 @@ impl Memory {
     pub fn recorded(&mut self, verdict: &Verdict) {
         if verdict.ledger.is_some() {
             self.ledger = None;
+        }
+    }
+
+    /// The deletion of the object is seen for the first time: what an earlier stopping has learnt is none of its evidence, but for a Stop that was
+    /// accepted.
+    pub fn begin_deletion(&mut self) {
+        if !matches!(self.trail.stopped, Stopped::Accepted { .. }) {
+            self.trail = Trail::default();
         }
     }
 

@@ -93,7 +93,8 @@ fn contends(view: &View) -> bool {
     if view.is_deleting() {
         view.is_guarded() && view.policy == DeletionPolicy::Stop
     } else {
-        !view.suspend
+        // An id that is made from its uid is nobody else's while it lives.
+        !view.suspend || view.is_id_from_uid()
     }
 }
 

@@ -297,7 +297,9 @@ impl Store {
                 Standing::Entitled | Standing::Holder => true,
                 Standing::Unsure | Standing::Contested(_) => false,
             };
-            has_task && place.output_taken.is_none()
+            let claimed = place.view.claimed_outputs();
+            let adds = outputs.iter().any(|output| !claimed.contains(output));
+            has_task && (!adds || place.output_taken.is_none())
         });
         if let Some(entry) = self.entries.get_mut(key) {
             let before = goods(entry);

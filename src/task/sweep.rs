@@ -57,12 +57,17 @@ async fn pages(
                 (rooms, is_last)
             }
         };
+        let known = ids.len();
         ids.extend(shown);
         if is_last {
+            return Ok(ids);
+        }
+        // A service that repeats itself would be read without end, and what it leaves out would pass for absent.
+        if ids.len() == known {
             break;
         }
     }
-    Ok(ids)
+    Err(Failure::endless())
 }
 
 /// Waits for a permit.

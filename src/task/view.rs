@@ -139,8 +139,11 @@ impl View {
             deleted: meta.deletion_timestamp.as_ref().map(|time| time.0),
             finalizers: meta.finalizers.clone().unwrap_or_default(),
             ids: read_ids(spec, || {
-                // Once something may have been started, it keeps its id, whatever becomes of the annotation and of the prefix.
-                let has_begun = status.intent.is_some() || status.started_at.is_some();
+                // A claim was made on one id, and something may have been started under it: whatever becomes of the annotation, which anybody
+                // who may edit the object can change, and of the prefix.
+                let has_begun = status.claim.is_some()
+                    || status.intent.is_some()
+                    || status.started_at.is_some();
                 let told = status.task_id.clone().filter(|_| has_begun);
                 let id = told.or_else(|| adopt.clone());
                 has_relay.then(|| id.unwrap_or_else(|| default_task_id(prefix, &uid)))

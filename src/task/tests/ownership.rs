@@ -414,3 +414,26 @@ fn what_was_in_use_cools_down_for_whoever_wants_it_next() {
     assert_eq!(cool(&store, &NEW), 22 * SECOND);
     assert_eq!(cool(&store, &OLD), Duration::ZERO);
 }
+
+#[test]
+fn a_claim_that_adds_no_output_is_recorded_though_one_is_taken() {
+    let mut store = store([
+        other_task(with_outputs(&OLD, &["o1"]), "a"),
+        other_task(NEW.object(), "b"),
+    ]);
+    store.wants(&NEW.key(), &texts(&["o1"]));
+    assert_eq!(taken(&store, &NEW), Some(by(Some("old"))));
+    assert!(!store.reserve(&NEW.key(), &texts(&["o1"])));
+    assert!(store.reserve(&NEW.key(), &[]));
+}
+
+#[test]
+fn an_id_made_from_a_uid_waits_for_its_object_also_while_that_is_suspended() {
+    let spec = json!({"spec": {"appId": "app-01", "suspend": true, "relay": {
+        "channelId": "room-42", "outputs": [{"url": "rtmp://push.example.com/live/a"}], "single": {"userId": "host"}
+    }}});
+    let suspended = changed(NEW.object(), "", spec);
+    let task = format!("mso-uid-{}", NEW.name);
+    let store = store([suspended, other_task(OLD.object(), &task)]);
+    assert_eq!(standing(&store, &OLD), contested(Some("new")));
+}

@@ -116,3 +116,26 @@ fn what_is_wrong_with_an_address_is_told_without_it() {
         assert!(!defect.contains("KEY"), "{defect}");
     }
 }
+
+/// Whoever may edit an object can set the annotation: a claim that was made on one id must not become one on another.
+#[test]
+fn a_claim_fixes_the_id_that_it_was_made_on() {
+    let spec = json!({"spec": {"appId": "app-01", "relay": {
+        "channelId": "room-42", "outputs": [{"url": "rtmp://push.example.com/live/a"}], "single": {"userId": "host"}
+    }}});
+    let object = changed(
+        changed(armed(), "", spec),
+        "/metadata",
+        json!({
+            "annotations": {"mixedstream.io/adopt-running-task": "show"}
+        }),
+    );
+    let id = |status: Value| {
+        let view = view(changed(object.clone(), "", json!({"status": status})));
+        view.ids.unwrap().task.as_str().to_owned()
+    };
+    assert_eq!(id(json!({})), "show");
+    assert_eq!(id(json!({"taskId": "mso-uid-1"})), "show");
+    let claimed = json!({"taskId": "mso-uid-1", "claim": {"at": "2026-01-02T03:04:06Z"}});
+    assert_eq!(id(claimed), "mso-uid-1");
+}

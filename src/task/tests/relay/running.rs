@@ -492,3 +492,46 @@ impl Life {
         });
     }
 }
+
+/// A break that was taken back while its Stop was on the way, and the Stop was accepted.
+#[test]
+fn an_accepted_stop_is_not_forgotten_when_the_break_is_taken_back() {
+    let mut life = running();
+    life.edit(|view| view.desired = DesiredState::Stopped);
+    let Step::Call { call, bought } = life.step() else {
+        panic!("{:?}", life.step())
+    };
+    life.edit(|view| view.desired = DesiredState::Running);
+    life.answer(call, accepted(), bought);
+    life.be_silent();
+    assert_eq!(life.view.status.stop_reason, Some(StopReason::Requested));
+    life.channel(true);
+    life.be_silent_or_start();
+    assert_eq!(life.sent(&Call::Start).len(), 1);
+}
+
+/// An unanswered Stop of before the last Start says nothing of why the relay is gone now.
+#[test]
+fn a_stop_of_an_earlier_break_explains_nothing() {
+    let mut life = running();
+    life.memory.stop_open = Some(life.now);
+    life.view.status = view(ended(relay(), "Requested")).status;
+    life.now += 2 * SETTLE;
+    life.channel(true);
+    life.be_silent_or_start();
+    assert_eq!(life.sent(&Call::Start).len(), 1);
+    assert_eq!(life.memory.stop_open, None);
+}
+
+/// A change that is not sent does not keep the relay from ending in time.
+#[test]
+fn a_relay_whose_change_is_not_sent_still_ends_in_time() {
+    let mut life = running();
+    let end = life.now + SETTLE;
+    life.edit(|view| view.max_duration = Some(end));
+    life.wanted = parameters("h2", &["bbbb"]);
+    life.output_taken = Some(Rival { name: None });
+    life.be_silent();
+    assert_eq!(life.reason(), Reason::OutputInUse);
+    assert_eq!(life.step(), Step::Rest(Some(end)));
+}
