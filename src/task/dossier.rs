@@ -4,7 +4,7 @@ use super::{
     cluster::Cluster, desired::Desired, evidence::Evidence, memory::Memory, shared::Shared,
     verdict::reason, view::View,
 };
-use crate::{api::CallRecord, events::Note};
+use crate::{api::CallRecord, events::Note, live::TaskId};
 use jiff::Timestamp;
 use std::{
     collections::VecDeque,
@@ -22,6 +22,8 @@ pub struct Dossier {
     pub uid: String,
     /// What `plan` remembers.
     pub memory: Memory,
+    /// The id of the task that it is about.
+    pub task: Option<TaskId>,
     /// The parameters that the spec asks for.
     pub desired: Option<Desired>,
     /// The last calls to the service, oldest first.
@@ -49,6 +51,7 @@ impl Dossier {
         Self {
             uid: view.uid.clone(),
             memory: Memory::default(),
+            task: view.ids.as_ref().ok().map(|ids| ids.task.clone()),
             desired: None,
             calls: view.status.calls.iter().cloned().collect(),
             failed_writes: 0,

@@ -480,7 +480,17 @@ impl Memory {
     pub fn begin_deletion(&mut self) {
         if !matches!(self.trail.stopped, Stopped::Accepted { .. }) {
             self.trail = Trail::default();
+            // Its first Stop waits for nothing.
+            self.waits.clear(Action::StopLiveMpuTask);
         }
+    }
+
+    /// The object is about another task id now: what was learnt of the old one says nothing of it.
+    pub fn begin_id(&mut self) {
+        self.foreign = false;
+        self.identity = None;
+        self.waits.clear(Action::StartLiveMpuTask);
+        self.waits.clear(Action::ListRtcMpuTaskDetail);
     }
 
     /// A Start is sent now: from here on its intent alone says nothing.

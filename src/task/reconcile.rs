@@ -234,6 +234,13 @@ impl Run<'_> {
 
     /// Things to remember or to warn of that decide nothing.
     fn notice(&mut self, view: &Arc<View>) {
+        let task = view.ids.as_ref().ok().map(|ids| &ids.task);
+        if task.is_some() && task != self.dossier.task.as_ref() {
+            self.dossier.task = task.cloned();
+            let waits = self.dossier.memory.waits.clone();
+            self.dossier.memory.begin_id();
+            self.count_waits(&waits);
+        }
         if view.is_guarded() && view.has_claim() {
             let has_started =
                 !view.has_relay || self.dossier.memory.ledger(view).state() != State::Never;
@@ -245,7 +252,9 @@ impl Run<'_> {
         }
         if self.dossier.deleting_since.is_none() {
             self.dossier.deleting_since = Some(Instant::now());
+            let waits = self.dossier.memory.waits.clone();
             self.dossier.memory.begin_deletion();
+            self.count_waits(&waits);
         }
         let is_empty = view
             .release

@@ -227,7 +227,14 @@ impl View {
     /// Whether the last word was that the task of its id was started by something else.
     #[must_use]
     pub fn is_told_foreign(&self) -> bool {
-        self.has_claim() && self.told_reason() == Some(Reason::TaskIdInUse.as_str())
+        let id = self.ids.as_ref().map(|ids| ids.task.as_str());
+        self.has_claim()
+            && self.told_reason() == Some(Reason::TaskIdInUse.as_str())
+            && self
+                .status
+                .task_id
+                .as_deref()
+                .is_some_and(|told| id == Ok(told))
     }
 
     /// The reason that was told last.

@@ -60,7 +60,7 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
                 }
                 Wanted::Known(_) | Wanted::Nothing | Wanted::Unavailable { .. } => life.claim(),
             };
-            idle(tale::not_started(view, Some(claim)))
+            idle(tale::not_started(Some(claim)))
         }
         (DesiredState::Stopped, State::Stopped) => life.stopped_as_asked(),
         (DesiredState::Running, State::Stopped) if is_over => {

@@ -28,11 +28,8 @@ pub fn running(view: &View, unseen: bool, claim: Option<Claim>) -> Verdict {
 
 /// The spec asks for no relay, and none was ever started.
 #[must_use]
-pub fn not_started(view: &View, claim: Option<Claim>) -> Verdict {
-    let message = format!(
-        "Not started, as spec.desiredState asks. {}",
-        on_deletion(view)
-    );
+pub fn not_started(claim: Option<Claim>) -> Verdict {
+    let message = "Not started, as spec.desiredState asks. Deleting this object stops nothing.";
     Verdict::new(Phase::Stopped, Reason::Stopped, message, claim)
 }
 
@@ -228,12 +225,12 @@ pub fn unavailable(reason: Reason, message: &str, runs: bool, claim: Option<Clai
 #[must_use]
 pub fn output_in_use(rival: &Rival, runs: bool, claim: Option<Claim>) -> Verdict {
     let so = if runs {
-        "The change is not sent, and the relay runs on as it was."
+        "The change is not sent, and the relay runs on as it was. It is sent when the output is free."
     } else {
         "This object starts nothing. It takes over when the output is free."
     };
     let message = format!(
-        "An output belongs to {}. {so} Otherwise name another one in spec.relay.outputs.",
+        "An output belongs to {}. {so} Not to wait for that, name another one in spec.relay.outputs, or in the Secret behind it.",
         who(rival)
     );
     let phase = if runs { Phase::Running } else { Phase::Failed };
@@ -260,7 +257,7 @@ pub fn foreign(view: &View, exists: bool, waits: &Waits, claim: Option<Claim>) -
     let message = if view.adopt.is_some() {
         format!(
             "Task {task} runs in the service, but not in the channel of this object, so that it is not taken over. This object does nothing, and \
-             its deletion stops nothing."
+             its deletion stops nothing. Take the annotation mixedstream.io/adopt-running-task away, or have it name a task of this channel."
         )
     } else {
         format!(

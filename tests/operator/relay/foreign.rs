@@ -168,6 +168,17 @@ async fn a_running_task_is_adopted_with_one_update_and_stopped_with_the_object()
         "{}",
         message(&refused)
     );
+    // An annotation that was a mistake can be taken back: the object starts its own task then.
+    scene.create_from(adopting("astray", "other", false)).await;
+    let mistaken = scene.until_reason("astray", "TaskIdInUse").await;
+    assert!(mistaken.status.unwrap().claim.is_none());
+    let nothing = json!({"metadata": {"annotations": {ADOPT: null}}});
+    scene.merge("astray", nothing).await;
+    let own = scene.until_reason("astray", "Running").await;
+    let uid = own.metadata.uid.clone().unwrap();
+    assert_eq!(task_of(&own), format!("mso-{uid}"));
+    owners.push(owner(&own));
+    scene.end("astray").await;
     let started = scene.until_reason("adopts-none", "Running").await;
     assert_eq!(scene.starts("none").await, 1);
     // Somebody else wants the same one: it has an owner.

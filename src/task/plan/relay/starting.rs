@@ -203,12 +203,14 @@ impl Life<'_> {
                         false
                     }
                 };
-                let verdict = tale::foreign(
-                    self.view,
-                    self.memory.foreign && !is_unclear,
-                    &self.memory.waits,
-                    Some(self.claim()),
-                );
+                // No claim on what is not taken over: it would fix the id that the annotation names.
+                let claim = if self.view.is_adopting() {
+                    self.view.status.claim.clone()
+                } else {
+                    Some(self.claim())
+                };
+                let exists = self.memory.foreign && !is_unclear;
+                let verdict = tale::foreign(self.view, exists, &self.memory.waits, claim);
                 self.waiting(verdict, at)
             }
         }
