@@ -60,7 +60,9 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
                 }
                 Wanted::Known(_) | Wanted::Nothing | Wanted::Unavailable { .. } => life.claim(),
             };
-            idle(tale::not_started(Some(claim)))
+            // The outputs are claimed when they have cooled down.
+            let until = Some(facts.cool_until).filter(|until| *until > now.mono);
+            life.settled(tale::not_started(Some(claim)), until)
         }
         (DesiredState::Stopped, State::Stopped) => life.stopped_as_asked(),
         (DesiredState::Running, State::Stopped) if is_over => {

@@ -198,6 +198,15 @@ async fn nothing_that_a_neighbour_declares_reaches_a_task() {
     for (name, state) in states {
         owners.push(owner(&scene.until_reason(name, state).await));
     }
+    // It takes its outputs when they have cooled down, which in a fresh process is ten seconds later.
+    let has_outputs = |object: &MixedStreamTask| {
+        let claim = object
+            .status
+            .as_ref()
+            .and_then(|status| status.claim.as_ref());
+        claim.is_some_and(|claim| !claim.outputs.is_empty())
+    };
+    scene.until("break", "claims its output", has_outputs).await;
     let before = scene.objects().list(&ListParams::default()).await.unwrap();
 
     let mut made = Vec::new();
