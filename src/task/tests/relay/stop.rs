@@ -243,3 +243,22 @@ fn a_task_started_a_moment_ago_is_not_gone_because_the_service_does_not_know_it_
     });
     assert_eq!(evidence, Some(Evidence::NotListed));
 }
+
+/// What a break has learnt before is no evidence of the deletion, and its wait is not the deletion's; an accepted Stop is both's.
+#[test]
+fn a_deletion_begins_anew_but_for_an_accepted_stop() {
+    let mut life = Life::relay(started(relay()));
+    life.view.desired = crate::api::DesiredState::Stopped;
+    life.act(|_, _| refused(Class::AccessDenied));
+    assert!(life.memory.trail.failed);
+    assert!(matches!(life.step(), Step::Rest(Some(at)) if at > life.now));
+    life.view.deleted = Some(life.moment().wall);
+    life.memory.begin_deletion();
+    assert!(!life.memory.trail.failed);
+    let Step::Call { call, bought } = life.step() else {
+        panic!("{:?}", life.step())
+    };
+    life.answer(call, accepted(), bought);
+    life.memory.begin_deletion();
+    assert_eq!(life.step(), Step::Release(stop_accepted()));
+}
