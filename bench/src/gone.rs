@@ -24,8 +24,8 @@ pub async fn run(bed: &mut Bed, crowd: usize, progress: impl Fn(&str)) {
         "\n{crowd} objects whose tasks are gone, deleted while the program is down; the clock starts with it\n"
     );
     println!(
-        "{:<52}{:>8}{:>10}{:>9}{:>8}{:>10}{:>9}{:>10}",
-        "", "s", "Stops", "lists", "over", "writes", "CPU ms", "MiB peak"
+        "{:<52}{:>8}{:>14}{:>10}{:>9}{:>8}{:>10}{:>9}{:>10}",
+        "", "s", "first to last", "Stops", "lists", "over", "writes", "CPU ms", "MiB peak"
     );
     for (stop_gone, stops) in STOP_GONE {
         progress(&format!("{crowd} gone, {stop_gone}: floor"));
@@ -64,8 +64,13 @@ async fn measure(
     crowd: usize,
 ) -> Duration {
     let prefix = format!("gone-{}", contender.namespace);
+    // Armed by the operator whoever deletes them, so that both write to the same objects.
+    let program = std::mem::replace(&mut contender.program, Program::Operator);
+    contender.end().await;
+    bed.resume(contender);
     let names = bed.fill(contender, &prefix, crowd).await;
     contender.end().await;
+    contender.program = program;
     let channels = names.iter().map(|name| format!("channel-{name}"));
     let emptied = bed.admin.set_all_users(APP, channels, &[]);
     emptied.await.expect("channels");
@@ -89,13 +94,21 @@ async fn measure(
         let is_it = |call: &&support::simulator::Call| call.action.as_deref() == Some(action);
         calls.iter().filter(is_it).count()
     };
+    let arrivals = calls
+        .iter()
+        .filter(|call| call.action.as_deref() == Some("StopLiveMPUTask"))
+        .map(|call| Duration::from_micros(call.arrival_us));
+    let (first, last) = arrivals.fold((Duration::MAX, Duration::ZERO), |(first, last), at| {
+        (first.min(at), last.max(at))
+    });
     let writes = bed.cluster.audit(|entry| {
         let is_it = entry.verb == "patch" && entry.resource == "mixedstreamtasks";
         is_it && entry.namespace == contender.namespace && entry.received >= at
     });
     println!(
-        "{title:<52}{:>8}{:>10}{:>9}{:>8}{:>10}{:>9.0}{:>10}",
+        "{title:<52}{:>8}{:>14}{:>10}{:>9}{:>8}{:>10}{:>9.0}{:>10}",
         in_seconds(took),
+        in_seconds(last.saturating_sub(first)),
         of_action("StopLiveMPUTask"),
         of_action("ListRtcMPUTaskDetail"),
         calls.iter().filter(|call| call.over_quota).count(),

@@ -2,7 +2,7 @@
 //! no memory, no metrics. `floor NAMESPACE ENDPOINT JOB`; the cluster comes from `KUBECONFIG`. The job is one of
 //!
 //! * `stop`: one Stop that has to be accepted for each deleted object, then its release;
-//! * `give-up-N`: N Stops over ten seconds, whatever their answer, with a status between two, then the release;
+//! * `give-up-N`: N Stops over ten seconds, whatever their answer, with a status between two as long as the operator's, then the release;
 //! * `start`: for each new object the finalizer, a status, a GET, one Start and another status.
 
 use std::collections::HashSet;
@@ -20,12 +20,18 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 use sha1::Sha1;
+use tokio::sync::Semaphore;
 
 const FINALIZER: &str = "mixedstream.io/stop-task";
 /// From the first to the last of several Stops.
 const SPAN: Duration = Duration::from_secs(10);
+/// As long as what the operator says.
+const FAILURE: &str = "StopLiveMPUTask failed with an internal error (InternalError: The request processing has failed due to some unknown error.): It \
+                       is tried again. It has failed since some moment of this minute, and is tried again after waits that double up to a minute";
 /// A little below the quota of 500 in a second.
 const PACE: Duration = Duration::from_micros(1_000_000 / 495);
+/// Requests at a time, to the service and likewise to the API server: more would only wait there.
+const IN_FLIGHT: usize = 56;
 /// Before a Stop that failed is sent again.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -55,6 +61,8 @@ struct Floor {
     http: reqwest::Client,
     endpoint: String,
     slot: Mutex<Instant>,
+    calls: Semaphore,
+    writes: Semaphore,
 }
 
 #[tokio::main]
@@ -80,6 +88,8 @@ async fn main() -> anyhow::Result<()> {
             .build()?,
         endpoint,
         slot: Mutex::new(Instant::now()),
+        calls: Semaphore::new(IN_FLIGHT),
+        writes: Semaphore::new(IN_FLIGHT),
     });
     let mut seen = HashSet::new();
     let mut events = Box::pin(watcher::watcher(
@@ -113,19 +123,19 @@ impl Floor {
         match self.job {
             Job::Stop => {
                 self.call(stop(object)?).await??;
-                self.release(name).await
+                self.release(object).await
             }
             Job::GiveUp(stops) => {
+                let mut newest = object.clone();
                 for stop_number in 0..stops {
                     if stop_number > 0 {
-                        let told = json!({"lastHandledReconcileAt": stop_number.to_string()});
-                        self.tell(name, told).await?;
+                        newest = self.tell_failure(&newest, stop_number).await?;
                         tokio::time::sleep(SPAN / (stops - 1)).await;
                     }
                     // Refused, as expected.
                     let _ = self.call(stop(object)?).await?;
                 }
-                self.release(name).await
+                self.release(object).await
             }
             Job::Start => {
                 let guard = json!({"metadata": {"finalizers": [FINALIZER]}});
@@ -140,13 +150,57 @@ impl Floor {
         }
     }
 
-    async fn release(&self, name: &str) -> anyhow::Result<()> {
-        let patch =
-            serde_json::from_str(r#"[{"op": "remove", "path": "/metadata/finalizers/0"}]"#)?;
+    async fn release(&self, object: &DynamicObject) -> anyhow::Result<()> {
+        let name = object.metadata.name.as_deref().context("no name")?;
+        let place = "/metadata/finalizers/0";
+        let patch = serde_json::from_value(json!([
+            {"op": "test", "path": "/metadata/uid", "value": object.metadata.uid},
+            {"op": "test", "path": place, "value": FINALIZER},
+            {"op": "remove", "path": place},
+        ]))?;
+        let _turn = self.writes.acquire().await?;
         self.objects
             .patch(name, &PatchParams::default(), &Patch::Json::<()>(patch))
             .await?;
         Ok(())
+    }
+
+    /// Replaces the status by one that says as much as the operator's.
+    async fn tell_failure(
+        &self,
+        object: &DynamicObject,
+        stop_number: u32,
+    ) -> anyhow::Result<DynamicObject> {
+        let name = object.metadata.name.as_deref().context("no name")?;
+        let mut status = object.data["status"].clone();
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+        let conditions = [("Ready", "False"), ("Reconciling", "True")].map(|(kind, value)| {
+            json!({
+                "type": kind, "status": value, "reason": "ServiceUnavailable", "lastTransitionTime": now.to_string(),
+                "observedGeneration": object.metadata.generation,
+                "message": format!("{FAILURE} (attempt {stop_number})"),
+            })
+        });
+        status["phase"] = json!("Stopping");
+        status["conditions"] = json!(conditions);
+        let record = json!({
+            "action": "StopLiveMPUTask", "requestId": uuid::Uuid::new_v4().to_string().to_uppercase(),
+            "result": "internal_error", "time": now.to_string(),
+        });
+        let calls = status["calls"].as_array_mut();
+        match calls {
+            Some(calls) => calls.push(record),
+            None => status["calls"] = json!([record]),
+        }
+        let patch = serde_json::from_value(json!([
+            {"op": "test", "path": "/metadata/uid", "value": object.metadata.uid},
+            {"op": "test", "path": "/metadata/resourceVersion", "value": object.metadata.resource_version},
+            {"op": "add", "path": "/status", "value": status},
+        ]))?;
+        let patch = Patch::Json::<()>(patch);
+        let params = PatchParams::default();
+        let _turn = self.writes.acquire().await?;
+        Ok(self.objects.patch_status(name, &params, &patch).await?)
     }
 
     async fn tell(&self, name: &str, status: Value) -> anyhow::Result<()> {
@@ -159,6 +213,7 @@ impl Floor {
 
     /// One call at its turn; inside, what the service says.
     async fn call(&self, parameters: Vec<(&str, String)>) -> anyhow::Result<anyhow::Result<()>> {
+        let _turn = self.calls.acquire().await?;
         let slot = {
             let mut next = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
             let slot = (*next).max(Instant::now());
