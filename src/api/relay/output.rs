@@ -13,7 +13,7 @@ pub struct Output {
     /// The address (URL): rtmp://host/path, at most 2048 characters. Whoever may read this object can read it; an address with a key in it
     /// belongs into a Secret, see urlFrom. Exactly one of url and urlFrom is needed.
     #[schemars(with = "IngestUrl", length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new(r"self.matches('^rtmp://([^\\s/?#@]*@)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?/[^\\s?#]\\S*$')").message("must be an RTMP address without blanks: rtmp://host/path or rtmp://host:port/path"))]
+    #[x_kube(validation = Rule::new(r"self.matches('^rtmp://([^\\s/?#@]*@)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?/[^\\s?#]\\S*$')").message("must be an RTMP address without blanks: rtmp://host/path or rtmp://host:port/path, with a port from 1 to 65535"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<IngestUrl>,
 

@@ -43,6 +43,10 @@ fn outputs(specs: &mut Vec<Value>) {
         "rtmp://h:1935/live/s1?auth_key=1-0-0-f&b=c",
         "rtmp://user:word@h.example/a/b",
         "rtmp://[::1]:1936/a",
+        "rtmp://h:1/a",
+        "rtmp://h:9999/a",
+        "rtmp://h:59999/a",
+        "rtmp://h:65535/a",
         "rtmp://10.0.0.1/é",
         &longest,
     ] {
