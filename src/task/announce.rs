@@ -13,7 +13,7 @@ use crate::api::{ConditionType, Reason, StopReason};
 pub fn announce(shared: &Shared, view: &View, verdict: &Verdict) {
     let old = Ledger::of(&view.status);
     let new = verdict.ledger.clone().unwrap_or_else(|| old.clone());
-    let turn = turning_point(&old, &new);
+    let turn = turning_point(view, &old, &new);
     if let Some((warning, reason, text)) = &turn {
         log(view, *warning, reason, text);
         tell(shared, view, *warning, reason, text.clone());
@@ -72,7 +72,7 @@ fn log(view: &View, is_warning: bool, reason: &str, text: &str) {
 }
 
 /// What happened to the relay between two stories of it.
-fn turning_point(old: &Ledger, new: &Ledger) -> Option<(bool, &'static str, String)> {
+fn turning_point(view: &View, old: &Ledger, new: &Ledger) -> Option<(bool, &'static str, String)> {
     match (old.state(), new.state()) {
         (State::Running, State::Running)
             if new.accepted_hash().is_some() && old.accepted_hash() != new.accepted_hash() =>
@@ -85,11 +85,13 @@ fn turning_point(old: &Ledger, new: &Ledger) -> Option<(bool, &'static str, Stri
         }
         (State::Never | State::Open | State::Stopped, State::Running) => {
             Some(if new.accepted_hash().is_some() {
-                (
-                    false,
-                    "Started",
-                    "The service accepted the start.".to_owned(),
-                )
+                let text = if view.is_adopting() && old.started_at.is_none() {
+                    "The list showed no task to take over by the id that mixedstream.io/adopt-running-task names, so one was started under \
+                     that id: the service accepted the start."
+                } else {
+                    "The service accepted the start."
+                };
+                (false, "Started", text.to_owned())
             } else {
                 (
                     false,

@@ -248,6 +248,7 @@ impl Run<'_> {
             self.dossier.owned = has_to_stop.then(|| view.clone());
         }
         if !view.is_deleting() {
+            self.warn_of_adoption(view);
             return;
         }
         if self.dossier.deleting_since.is_none() {
@@ -273,6 +274,32 @@ impl Run<'_> {
             );
         }
         self.dossier.warned_of_empty_release = is_empty;
+    }
+
+    /// Says of an annotation that cannot be obeyed why it is not.
+    fn warn_of_adoption(&mut self, view: &View) {
+        let why = match (&view.adopt, &view.ids) {
+            (None, _) | (_, Err(_)) => None,
+            (Some(_), Ok(_)) if !view.has_relay => Some(
+                "this object has no relay: whatever runs under its spec.taskId is its task already"
+                    .to_owned(),
+            ),
+            (Some(_), Ok(ids)) if !view.is_adopting() => {
+                Some(format!("this object's task is {}", ids.task.as_str()))
+            }
+            (Some(_), Ok(_)) => None,
+        };
+        if let Some(why) = &why
+            && !self.dossier.warned_of_adoption
+        {
+            let text = format!(
+                "The annotation {} takes over nothing: {why}. Its value must be the id of a task that spec.taskId names too, or of any task where \
+                 spec.taskId is absent and nothing was started yet.",
+                api::ADOPT_RUNNING_TASK
+            );
+            tell(self.shared, view, true, "NothingToAdopt", text);
+        }
+        self.dossier.warned_of_adoption = why.is_some();
     }
 
     async fn guard(&mut self, view: &View) -> Option<Rest> {

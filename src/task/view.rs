@@ -83,7 +83,7 @@ pub struct View {
     pub restart: RestartPolicy,
     /// The longest that it may run.
     pub max_duration: Option<Duration>,
-    /// The annotation that names a running task to take over.
+    /// The annotation that names a running task to take over, whatever it says.
     pub adopt: Option<String>,
     /// The annotation that asks for a reconcile now.
     pub requested: Option<String>,
@@ -106,8 +106,7 @@ impl View {
             let value = meta.annotations.as_ref()?.get(name)?;
             Some(value.clone())
         };
-        let adopt =
-            annotation(api::ADOPT_RUNNING_TASK).filter(|id| TaskId::try_from(id.as_str()).is_ok());
+        let adopt = annotation(api::ADOPT_RUNNING_TASK);
         let has_relay = spec.get("relay").is_some_and(|relay| !relay.is_null());
         let (parsed, defect) = match MixedStreamTaskSpec::deserialize(spec) {
             Ok(spec) => (Some(spec), None),
@@ -145,7 +144,8 @@ impl View {
                     || status.intent.is_some()
                     || status.started_at.is_some();
                 let told = status.task_id.clone().filter(|_| has_begun);
-                let id = told.or_else(|| adopt.clone());
+                let is_id = |id: &String| TaskId::try_from(id.as_str()).is_ok();
+                let id = told.or_else(|| adopt.clone().filter(is_id));
                 has_relay.then(|| id.unwrap_or_else(|| default_task_id(prefix, &uid)))
             }),
             defect,

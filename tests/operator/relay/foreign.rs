@@ -181,6 +181,23 @@ async fn a_running_task_is_adopted_with_one_update_and_stopped_with_the_object()
     scene.end("astray").await;
     let started = scene.until_reason("adopts-none", "Running").await;
     assert_eq!(scene.starts("none").await, 1);
+    let (_, told) = until_event(&scene, "adopts-none", "Started").await;
+    assert!(told.contains("no task to take over"), "{told}");
+    // What cannot be obeyed is said.
+    for (name, task, value) in [
+        ("beside", Some("beside"), "unnamed"),
+        ("no-id", None, "a/b"),
+    ] {
+        scene.join(name).await;
+        let mut manifest = adopting(name, task.unwrap_or_default(), task.is_some());
+        manifest["metadata"]["annotations"] = json!({ADOPT: value});
+        manifest["spec"]["relay"]["channelId"] = json!(name);
+        scene.create_from(manifest).await;
+        let (_, told) = until_event(&scene, name, "NothingToAdopt").await;
+        assert!(told.contains("takes over nothing"), "{told}");
+        owners.push(owner(&scene.until_reason(name, "Running").await));
+        scene.end(name).await;
+    }
     // Somebody else wants the same one: it has an owner.
     scene.create_from(adopting("thief", "named", true)).await;
     scene.create_from(adopting("late", "unnamed", false)).await;

@@ -5,6 +5,7 @@ mod explain;
 mod fixed;
 mod good;
 mod limits;
+mod pages;
 mod relay;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
