@@ -107,6 +107,14 @@ impl Ledger {
         }
     }
 
+    /// The intended Start is found to have taken effect: it runs since then.
+    #[must_use]
+    pub fn found(self, now: Timestamp) -> Self {
+        let sent = self.intent.as_ref().and_then(|intent| intent.at.as_ref());
+        let started_at = self.started_at.or(sent.map(|at| at.0));
+        Self { started_at, ..self }.started(now)
+    }
+
     /// The service accepted changed parameters.
     #[must_use]
     pub fn updated(self, accepted: Mark) -> Self {
@@ -172,6 +180,16 @@ impl Ledger {
             stopped_at: None,
             stop_reason: None,
             channel_left_at: None,
+        }
+    }
+
+    /// Whether the last task of this object was stopped by a Stop of ours, and not only taken for stopped.
+    #[must_use]
+    pub fn is_proven_stopped(&self) -> bool {
+        match self.stop_reason {
+            Some(StopReason::Requested | StopReason::MaxDuration) => true,
+            Some(StopReason::ChannelEmpty | StopReason::StoppedElsewhere | StopReason::Unknown)
+            | None => false,
         }
     }
 

@@ -218,10 +218,7 @@ impl Memory {
         if class == Class::TaskExists {
             if ledger.started_at.is_none() && view.is_id_from_uid() {
                 // Nobody else has this id: an earlier Start of this object took effect.
-                self.waits.clear(Action::StartLiveMpuTask);
-                self.start_open = None;
-                self.stop_open = None;
-                self.learn(ledger.started(turn.now.wall));
+                self.found(ledger, turn);
             } else if self.unanswered || ledger.started_at.is_some() {
                 self.exists = Some(sent);
                 self.identity = None;
@@ -236,14 +233,17 @@ impl Memory {
         self.asked = None;
         turn.lend(&mut self.waits)
             .fail(Action::StartLiveMpuTask, trouble);
-        if class == Class::ChannelAbsent && !self.unanswered {
-            // Somebody has to join first, which may take days.
-            self.learn(ledger.refused());
-        } else {
-            // The intent stays good for the next attempt: withdrawn and recorded again each time, every retry would be told. And after a Start
-            // without an answer nothing proves that nothing was started.
-            self.intended = intent;
-        }
+        // The intent stays good for the next attempt: withdrawn and recorded again each time, every retry would be told. And after a Start
+        // without an answer nothing proves that nothing was started.
+        self.intended = intent;
+    }
+
+    /// A task is found that an earlier Start of this object has started.
+    fn found(&mut self, ledger: Ledger, turn: &MemoryTurn<'_>) {
+        self.waits.clear(Action::StartLiveMpuTask);
+        self.start_open = None;
+        self.stop_open = None;
+        self.learn(ledger.found(turn.now.wall));
     }
 
     /// The task id belongs to a task that this object did not start.
@@ -351,6 +351,16 @@ impl Memory {
             return;
         }
         let is_restart = ledger.started_at.is_some();
+        let is_in_our_channel = match answer {
+            Answer::Task(Some(sighting)) => {
+                sighting.channel.is_some() && sighting.channel == view.channel
+            }
+            Answer::Task(None)
+            | Answer::Failed { .. }
+            | Answer::Accepted { .. }
+            | Answer::Page { .. }
+            | Answer::Users { .. } => false,
+        };
         let may_be_stale = is_restart
             && self
                 .exists
@@ -360,14 +370,25 @@ impl Memory {
             .is_none_or(|until| asked >= until);
         let says_enough = !view.is_deleting() && (is_restart || self.exists.is_none());
         match shows {
-            Shows::Ours if !may_be_stale => {
+            Shows::Ours if !may_be_stale => self.found(ledger, turn),
+            // Of this object's own earlier task nothing proves that it has stopped, and the spec may have changed since: that is the one in its channel.
+            Shows::Another
+                if is_restart
+                    && !ledger.is_proven_stopped()
+                    && is_in_our_channel
+                    && is_settled
+                    && (!may_be_stale || view.is_deleting()) =>
+            {
                 self.waits.clear(Action::StartLiveMpuTask);
                 self.start_open = None;
                 self.stop_open = None;
-                self.learn(ledger.started(turn.now.wall));
+                self.learn(ledger.adopted(view.generation, turn.now.wall));
             }
-            Shows::Another if is_settled => self.is_foreign(ledger, turn),
+            Shows::Another if is_settled && (!may_be_stale || view.is_deleting()) => {
+                self.is_foreign(ledger, turn);
+            }
             Shows::Nothing if is_settled && says_enough => {
+                self.trail = Trail::default();
                 self.start_open = None;
                 self.exists = None;
                 self.identity = None;
@@ -376,7 +397,8 @@ impl Memory {
             }
             // A task of before may still be listed. Whatever was sent has had its time: the next Start gives a definite answer, and until
             // then the object counts as one that may run.
-            Shows::Ours if is_settled && says_enough => {
+            Shows::Ours | Shows::Another if is_settled && says_enough => {
+                self.trail = Trail::default();
                 self.start_open = None;
                 self.exists = None;
                 self.unanswered = true;
@@ -495,6 +517,7 @@ impl Memory {
 
     /// A Start is sent now: from here on its intent alone says nothing.
     pub fn sending_start(&mut self) {
+        self.trail = Trail::default();
         self.intended = None;
         self.exists = None;
     }

@@ -11,7 +11,7 @@ use super::{
     view::{Key, View},
 };
 use crate::{
-    api::Reason,
+    api::{ConditionType, Reason},
     live::{Action, AppId, Class, Failure, PAGE_SIZE},
 };
 use jiff::Timestamp;
@@ -470,10 +470,9 @@ fn interest(store: &Store, app: &str, now: Timestamp) -> Interest {
     for view in store.relays(app) {
         if is_running(view) {
             interest.running += 1;
-        } else if waits_for_channel(view, now) {
-            interest.waiting += 1;
-        } else if is_open(view) {
-            interest.open += 1;
+        } else {
+            interest.waiting += usize::from(waits_for_channel(view, now));
+            interest.open += usize::from(is_open(view));
         }
     }
     interest
@@ -494,9 +493,15 @@ pub(super) fn is_open(view: &View) -> bool {
 /// Whether the object would start its relay when somebody is in the channel.
 pub(super) fn waits_for_channel(view: &View, now: Timestamp) -> bool {
     let ledger = Ledger::of(&view.status);
-    // With an intent recorded it is about to be started, unless its channel has emptied in that moment.
-    let waits = ledger.state() != State::Open
-        || view.told_reason() == Some(Reason::WaitingForChannel.as_str());
+    // With an intent recorded it is about to be started, unless its channel has emptied in that moment or cannot be read.
+    let tells_of_channel = view.told_reason().is_some_and(|told| {
+        Reason::ALL.iter().any(|reason| {
+            let waits = *reason == Reason::WaitingForChannel
+                || reason.condition() == ConditionType::Stalled;
+            waits && reason.as_str() == told
+        })
+    });
+    let waits = ledger.state() != State::Open || tells_of_channel;
     let may_start = waits && ledger.may_start(view, now);
     // One that was not told about yet asks for itself.
     let is_told = view.status.phase.is_some();

@@ -6,7 +6,7 @@ use super::{
     tell,
 };
 use crate::{
-    api::{DeletionPolicy, StopReason},
+    api::DeletionPolicy,
     task::{
         evidence::Evidence,
         ledger::{Ledger, State},
@@ -96,11 +96,7 @@ fn without_a_stop(view: &View, memory: &Memory, ledger: &Ledger) -> Option<Evide
         {
             Some(Evidence::NeverStarted)
         }
-        State::Stopped => match ledger.stop_reason {
-            Some(StopReason::Requested | StopReason::MaxDuration) => Some(Evidence::StoppedBefore),
-            Some(StopReason::ChannelEmpty | StopReason::StoppedElsewhere | StopReason::Unknown)
-            | None => None,
-        },
-        State::Open | State::Running => None,
+        State::Stopped if ledger.is_proven_stopped() => Some(Evidence::StoppedBefore),
+        State::Open | State::Running | State::Stopped => None,
     }
 }

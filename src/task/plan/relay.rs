@@ -17,7 +17,7 @@ use crate::{
         memory::{Memory, Shows},
         ownership::Standing,
         retry::{Cause, Moment, Paces},
-        trail::{AUTO_STOP, READING_GAP, Stopped},
+        trail::{AUTO_STOP, READING_GAP, Stopped, Trail},
         verdict::{self, Verdict, relay as tale, whole_seconds},
         view::View,
     },
@@ -66,7 +66,7 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
         }
         (DesiredState::Stopped, State::Stopped) => life.stopped_as_asked(),
         (DesiredState::Running, State::Stopped) if is_over => {
-            idle(tale::completed(&life.ledger, claim))
+            idle(tale::completed(view, &life.ledger, is_over, claim))
         }
         (desired, State::Open)
             if is_unsent && !memory.unanswered && (is_over || desired == DesiredState::Stopped) =>
@@ -78,10 +78,24 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
             life.stop(StopReason::MaxDuration)
         }
         (DesiredState::Running, State::Running) => life.run(),
+        // Nobody tells whether it runs: it must not do so for longer than it may.
+        (DesiredState::Running, State::Open)
+            if !is_unsent && life.is_list_lost() && life.is_over_if_sent() =>
+        {
+            life.stop(StopReason::MaxDuration)
+        }
+        (DesiredState::Running, State::Open) if life.has_trail() => life.forget_trail(),
         (DesiredState::Running, State::Open) if !is_unsent => life.resolve(),
         (DesiredState::Running, State::Never | State::Open) => life.start(),
         (DesiredState::Running, State::Stopped) => life.stopped(),
     }
+}
+
+/// A task that is not there any more.
+struct Gone {
+    reason: StopReason,
+    /// Since when it is missed.
+    since: Duration,
 }
 
 struct Life<'a> {
@@ -143,18 +157,16 @@ impl<'a> Life<'a> {
         self.memory.intended.is_some() && self.memory.intended == self.ledger.intent
     }
 
-    fn stop(&self, reason: StopReason) -> Step {
+    fn pursue(&self) -> Progress {
         let Ok(ids) = &self.view.ids else {
-            return Step::Rest(None);
+            return Progress::Next(Step::Rest(None));
         };
-        match pursue(
-            self.facts,
-            ids,
-            self.memory,
-            &self.ledger,
-            self.paces,
-            self.now,
-        ) {
+        let (memory, paces) = (self.memory, self.paces);
+        pursue(self.facts, ids, memory, &self.ledger, paces, self.now)
+    }
+
+    fn stop(&self, reason: StopReason) -> Step {
+        match self.pursue() {
             Progress::Proven(_) => {
                 Step::Learn(Box::new(self.ledger.clone().stopped(reason, self.now.wall)))
             }
@@ -163,14 +175,26 @@ impl<'a> Life<'a> {
     }
 
     fn stopped_as_asked(&self) -> Step {
-        if self.ledger.stop_reason == Some(StopReason::Requested) {
-            return self.settled(tale::stopped(Some(self.claim())), None);
+        // From then on it is stopped because that is asked for: asking for the contrary starts it again.
+        let as_asked = || {
+            Step::Learn(Box::new(Ledger {
+                stop_reason: Some(StopReason::Requested),
+                ..self.ledger.clone()
+            }))
+        };
+        match self.ledger.stop_reason {
+            Some(StopReason::Requested) => {
+                let is_over = self.limit().is_some_and(|limit| limit <= self.now.wall);
+                self.settled(tale::stopped(is_over, Some(self.claim())), None)
+            }
+            Some(StopReason::MaxDuration) => as_asked(),
+            // It is only taken for stopped: the lists lag.
+            Some(StopReason::ChannelEmpty | StopReason::StoppedElsewhere | StopReason::Unknown)
+            | None => match self.pursue() {
+                Progress::Proven(_) => as_asked(),
+                Progress::Next(step) => step,
+            },
         }
-        // From now on it is stopped because that is asked for: asking for the contrary starts it again.
-        Step::Learn(Box::new(Ledger {
-            stop_reason: Some(StopReason::Requested),
-            ..self.ledger.clone()
-        }))
     }
 
     /// It runs, as far as is known.
@@ -183,8 +207,16 @@ impl<'a> Life<'a> {
                     .stopped(StopReason::Requested, self.now.wall),
             ));
         }
-        if let Some(reason) = self.gone() {
-            return Step::Learn(Box::new(self.ledger.clone().stopped(reason, self.now.wall)));
+        match self.gone() {
+            // The likelier reason, and one that was taken back. Another Stop makes certain that nothing runs before it is started again.
+            Some(Gone { since, .. }) if self.may_be_our_stop(since) => {
+                return self.stop(StopReason::Requested);
+            }
+            Some(Gone { reason, .. }) => {
+                return Step::Learn(Box::new(self.ledger.clone().stopped(reason, self.now.wall)));
+            }
+            None if self.has_trail() => return self.forget_trail(),
+            None => {}
         }
         let claim = Some(self.claim());
         match self.facts.wanted {
@@ -206,7 +238,11 @@ impl<'a> Life<'a> {
                     .accepted
                     .as_ref()
                     .and_then(|mark| mark.generation);
-                if generation == Some(self.view.generation) {
+                // A Secret that is lost changes nothing; an address that is none is a change that cannot be sent.
+                let is_current = generation == Some(self.view.generation)
+                    && self.ledger.accepted_hash().is_some()
+                    && reason.condition() != ConditionType::Stalled;
+                if is_current {
                     self.settled(self.running(claim), None)
                 } else {
                     self.settled(tale::unavailable(*reason, message, true, claim), None)
@@ -219,19 +255,29 @@ impl<'a> Life<'a> {
         tale::running(self.view, self.facts.seen.list_denied, claim)
     }
 
-    /// Why the task is gone, if it is.
-    fn gone(&self) -> Option<StopReason> {
+    /// What an earlier stopping has learnt is left.
+    fn has_trail(&self) -> bool {
+        self.memory.trail != Trail::default()
+    }
+
+    /// What an earlier stopping has learnt says nothing to a later one: the relay is to run, and may be started meanwhile.
+    fn forget_trail(&self) -> Step {
+        Step::Learn(Box::new(self.ledger.clone()))
+    }
+
+    /// A Stop without an answer may have been the end of a task that is missed since then.
+    fn may_be_our_stop(&self, since: Duration) -> bool {
+        let noticed = self.paces.sweep_period * 2 + READING_GAP;
+        self.memory
+            .stop_open
+            .is_some_and(|until| since <= until + noticed)
+    }
+
+    /// Whether the task is gone, and why.
+    fn gone(&self) -> Option<Gone> {
         let accepted = self.ledger.accepted_at()?;
         // Just started, it need not be listed yet.
         let trusted = on_our_clock(accepted, self.now) + self.paces.settle_time;
-        let by_service = |reason| {
-            // A Stop of ours that had no answer is the likelier reason, and one that can be taken back.
-            if self.memory.stop_open.is_some() {
-                StopReason::Requested
-            } else {
-                reason
-            }
-        };
         let channel = &self.facts.seen.channel;
         if let Some((first, second)) = self.facts.seen.absent
             && first >= trusted
@@ -254,14 +300,20 @@ impl<'a> Life<'a> {
                     .is_some_and(|fault| is_lasting(fault.class))
                     .then_some(StopReason::Unknown),
             };
-            return reason.map(by_service);
+            return reason.map(|reason| Gone {
+                reason,
+                since: first,
+            });
         }
         // A service may list stopped tasks; it stops one whose channel stays empty all the same.
         let lives = AUTO_STOP.max(self.view.max_idle.unwrap_or_default()) + self.paces.idle_margin;
         let away = channel.away_since.zip(channel.read);
-        let is_over = away
-            .is_some_and(|(since, last)| since >= trusted && last.saturating_sub(since) > lives);
-        (is_over && !self.view.crosses_channels).then(|| by_service(StopReason::ChannelEmpty))
+        let (since, last) = away?;
+        let is_over = since >= trusted && last.saturating_sub(since) > lives;
+        (is_over && !self.view.crosses_channels).then_some(Gone {
+            reason: StopReason::ChannelEmpty,
+            since,
+        })
     }
 
     fn update(&self, wanted: &Parameters) -> Step {
@@ -322,6 +374,28 @@ impl<'a> Life<'a> {
         }
     }
 
+    /// The list fails until somebody acts.
+    fn is_list_lost(&self) -> bool {
+        let wait = self.memory.waits.get(Action::ListRtcMpuTaskDetail);
+        wait.is_some_and(|wait| match wait.cause {
+            Cause::Answer(class) => is_lasting(class),
+            Cause::Unconfirmed | Cause::Open | Cause::Foreign => false,
+        })
+    }
+
+    /// If the Start whose outcome is open took effect, its time is over.
+    fn is_over_if_sent(&self) -> bool {
+        let sent = self
+            .ledger
+            .intent
+            .as_ref()
+            .and_then(|intent| intent.at.as_ref());
+        let limit = sent
+            .zip(self.view.max_duration)
+            .and_then(|(sent, longest)| sent.0.checked_add(longest).ok());
+        limit.is_some_and(|limit| limit <= self.now.wall)
+    }
+
     /// The list by id has an error for an answer, and since the Start has had its time two complete reads of all tasks have not shown this one.
     fn is_absent(&self) -> bool {
         let is_refused = self
@@ -330,9 +404,10 @@ impl<'a> Life<'a> {
             .as_ref()
             .is_some_and(|identity| identity.shows == Shows::Refused);
         let open = self.memory.open_until(&self.ledger, self.paces);
-        is_refused
-            && self.memory.exists.is_none()
-            && self.facts.seen.is_absent_since(open.unwrap_or_default())
+        let since = open.max(self.memory.exists).unwrap_or_default();
+        // A task that ended exists until it is cleared.
+        let may_be_cleared = self.ledger.started_at.is_some() || self.memory.exists.is_none();
+        is_refused && may_be_cleared && self.facts.seen.is_absent_since(since)
     }
 
     /// It was stopped while the spec wants it to run.
@@ -357,10 +432,13 @@ impl<'a> Life<'a> {
                         ..self.ledger.clone()
                     }));
                 }
-                self.settled(tale::waiting_for_channel_to_leave(claim), None)
+                self.settled(
+                    tale::waiting_for_channel_to_leave(&self.ledger, claim),
+                    None,
+                )
             }
             Some(StopReason::ChannelEmpty | StopReason::StoppedElsewhere | StopReason::Unknown) => {
-                self.settled(tale::completed(&self.ledger, claim), None)
+                self.settled(tale::completed(self.view, &self.ledger, false, claim), None)
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Verdict, advice, fault, on_deletion, reason, who, with_schedule};
 use crate::{
-    api::{Claim, ConditionType, Phase, Reason, StopReason},
+    api::{Claim, ConditionType, Phase, Reason, RestartPolicy, StopReason},
     live::{Action, Class},
     task::{
         ledger::Ledger,
@@ -33,36 +33,50 @@ pub fn not_started(claim: Option<Claim>) -> Verdict {
     Verdict::new(Phase::Stopped, Reason::Stopped, message, claim)
 }
 
-/// The relay is stopped as the spec asks.
+/// The relay is stopped as the spec asks; `is_over`: it has had its time.
 #[must_use]
-pub fn stopped(claim: Option<Claim>) -> Verdict {
-    let message = "Stopped, as spec.desiredState asks. Set it to Running to start the relay again.";
+pub fn stopped(is_over: bool, claim: Option<Claim>) -> Verdict {
+    let again = if is_over {
+        "To start the relay again, raise spec.maxDurationSeconds, which has passed, and set it to Running."
+    } else {
+        "Set it to Running to start the relay again."
+    };
+    let message = format!("Stopped, as spec.desiredState asks. {again}");
     Verdict::new(Phase::Stopped, Reason::Stopped, message, claim)
 }
 
-/// The relay is over, and stays so.
+/// The relay is over, and stays so; `is_over`: it has had its time.
 #[must_use]
-pub fn completed(ledger: &Ledger, claim: Option<Claim>) -> Verdict {
-    let again = "To start it again, set spec.desiredState to Stopped and back to Running.";
-    let message = match ledger.stop_reason {
-        Some(StopReason::ChannelEmpty) => format!(
-            "The service stopped the relay, since nobody was in its channel (spec.restartPolicy is not WhenChannelReturns). {again}"
-        ),
-        Some(StopReason::StoppedElsewhere) => format!(
-            "The relay was stopped by something else than this operator while its channel was live. {again}"
-        ),
-        Some(StopReason::Unknown) => format!(
-            "The relay is gone; why cannot be told: grant live:ListRTCLiveRooms to the operator's credentials. {again}"
-        ),
-        Some(StopReason::MaxDuration) => {
-            "Stopped after spec.maxDurationSeconds. Raise it to start the relay again.".to_owned()
+pub fn completed(view: &View, ledger: &Ledger, is_over: bool, claim: Option<Claim>) -> Verdict {
+    let so = match ledger.stop_reason {
+        Some(StopReason::ChannelEmpty) if view.restart == RestartPolicy::Never => {
+            "The service stopped the relay, since nobody was in its channel (spec.restartPolicy is not WhenChannelReturns)."
         }
-        Some(StopReason::Requested) | None => {
-            "Stopped, and spec.maxDurationSeconds has passed since the first start. Raise it to start the relay again."
-                .to_owned()
+        Some(StopReason::ChannelEmpty) => {
+            "The service stopped the relay, since nobody was in its channel."
         }
+        Some(StopReason::StoppedElsewhere) => {
+            "The relay was stopped by something else than this operator while its channel was live."
+        }
+        Some(StopReason::Unknown) => {
+            "The relay is gone; why cannot be told: grant live:ListRTCLiveRooms to the operator's credentials."
+        }
+        Some(StopReason::MaxDuration) => "Stopped after spec.maxDurationSeconds.",
+        Some(StopReason::Requested) | None => "The relay is stopped.",
     };
-    Verdict::new(Phase::Stopped, Reason::Completed, message, claim)
+    let again = match (is_over, ledger.stop_reason) {
+        (true, Some(StopReason::MaxDuration)) => "Raise it to start the relay again.",
+        (true, _) => {
+            "spec.maxDurationSeconds has passed since the first start: raise it to start the relay again."
+        }
+        (false, _) => "To start it again, set spec.desiredState to Stopped and back to Running.",
+    };
+    Verdict::new(
+        Phase::Stopped,
+        Reason::Completed,
+        format!("{so} {again}"),
+        claim,
+    )
 }
 
 /// A Start is about to be sent.
@@ -110,11 +124,16 @@ pub fn waiting_for_channel(
     Verdict::new(phase, told, message, claim)
 }
 
-/// Somebody stopped the relay while its channel was live, so that it is not started again before the channel has been away.
+/// Somebody stopped the relay while its channel was live, or nobody knows why it is gone: it is not started again before the channel has been away.
 #[must_use]
-pub fn waiting_for_channel_to_leave(claim: Option<Claim>) -> Verdict {
-    let message = "The relay was stopped by something else than this operator while its channel was live. It is started again when the channel \
-                   has been empty and somebody joins anew.";
+pub fn waiting_for_channel_to_leave(ledger: &Ledger, claim: Option<Claim>) -> Verdict {
+    let message = if ledger.stop_reason == Some(StopReason::Unknown) {
+        "The relay is gone; why cannot be told, since the live channels cannot be listed: grant live:ListRTCLiveRooms to the operator's \
+         credentials. It is started again when the channel has been seen empty and somebody joins anew."
+    } else {
+        "The relay was stopped by something else than this operator while its channel was live. It is started again when the channel has \
+         been empty and somebody joins anew."
+    };
     Verdict::new(Phase::Stopped, Reason::WaitingForChannel, message, claim)
 }
 
@@ -254,7 +273,7 @@ pub fn foreign(view: &View, exists: bool, waits: &Waits, claim: Option<Claim>) -
             claim,
         );
     }
-    let message = if view.adopt.is_some() {
+    let message = if view.is_adopting() {
         format!(
             "Task {task} runs in the service, but not in the channel of this object, so that it is not taken over. This object does nothing, and \
              its deletion stops nothing. Take the annotation mixedstream.io/adopt-running-task away, or have it name a task of this channel."

@@ -2,7 +2,7 @@
 
 use super::{COOL_DOWN, Life};
 use crate::{
-    api::{Claim, Mark, StopReason},
+    api::{Claim, Mark},
     live::{Action, Class},
     task::{
         evidence::Call,
@@ -40,7 +40,10 @@ impl Life<'_> {
             }
         };
         if let Some(rival) = self.facts.output_taken {
-            return self.settled(tale::output_in_use(rival, false, claim), None);
+            return self.settled(
+                tale::output_in_use(rival, false, self.without_unwanted(wanted)),
+                None,
+            );
         }
         let cool_until = self.cool_until();
         if cool_until > self.now.mono {
@@ -70,6 +73,21 @@ impl Life<'_> {
                 None => self.send(wanted, claim, bought),
             },
         }
+    }
+
+    /// The claim, without the outputs that are not wanted any more, where nothing of this object can use them still: others may wait for them.
+    fn without_unwanted(&self, wanted: &Parameters) -> Option<Claim> {
+        let is_unused = match self.ledger.state() {
+            State::Never => true,
+            State::Stopped => self.ledger.is_proven_stopped(),
+            State::Open | State::Running => false,
+        };
+        self.view.status.claim.clone().map(|mut claim| {
+            claim
+                .outputs
+                .retain(|output| !is_unused || wanted.outputs.contains(output));
+            claim
+        })
     }
 
     /// The last Start was refused, and it may have been for the channel: the service's words for that are not known.
@@ -111,7 +129,7 @@ impl Life<'_> {
         if self.is_being_read() {
             return Some(Step::Rest(None));
         }
-        if self.ledger.state() == State::Open && !self.memory.unanswered {
+        if self.ledger.state() == State::Open && self.holds_intent() && !self.memory.unanswered {
             // The Start was put off, not sent: whoever waits for a channel has no intent, and is told when somebody joins.
             return Some(Step::Learn(Box::new(self.ledger.clone().refused())));
         }
@@ -162,15 +180,8 @@ impl Life<'_> {
                 .duration_since(self.ledger.stopped_at.unwrap_or(self.now.wall))
                 .unsigned_abs()
                 > self.now.mono;
-            let is_ours = match self.ledger.stop_reason {
-                Some(StopReason::Requested | StopReason::MaxDuration) => true,
-                Some(
-                    StopReason::ChannelEmpty | StopReason::StoppedElsewhere | StopReason::Unknown,
-                )
-                | None => false,
-            };
             // An earlier process may have sent a Stop that had no answer.
-            let wait = if is_ours && is_before_us {
+            let wait = if self.ledger.is_proven_stopped() && is_before_us {
                 self.paces.settle_time
             } else {
                 COOL_DOWN

@@ -4,12 +4,16 @@ mod open;
 mod running;
 mod start;
 mod stop;
+mod taken;
 mod world;
 
 use super::*;
 use crate::{
     api::{Phase, Reason},
-    task::{plan::Parameters, trail::READING_GAP},
+    task::{
+        plan::Parameters,
+        trail::{READING_GAP, Trail},
+    },
 };
 
 /// How long a Start may still be on its way.

@@ -415,8 +415,14 @@ fn a_relay_that_goes_after_an_unanswered_stop_of_ours_is_started_again() {
     life.edit(|view| view.desired = DesiredState::Running);
     life.be_silent();
     gone(&mut life, true);
-    life.be_silent_or_start();
-    assert_eq!(life.sent(&Call::Start).len(), 1);
+    // One more Stop makes certain that nothing runs.
+    life.run(life.now + 10 * SETTLE, |call, _| match call {
+        Call::Stop { .. } => refused(Class::NotFoundLike),
+        Call::ListTask => Answer::Task(None),
+        Call::Start => accepted(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!((life.stops().len(), life.sent(&Call::Start).len()), (2, 1));
     assert_eq!(life.reason(), Reason::Running);
 }
 
