@@ -6,6 +6,7 @@ use super::{
     world::{Budget, State, World},
 };
 use crate::task::ledger::Ledger;
+use std::io::Write as _;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     fmt::Write,
@@ -96,7 +97,9 @@ pub fn explore(world: &World, most: usize, sample: u64) -> Result<Count, String>
         }
     }
     search.count.states = search.nodes.len();
-    println!(
+    // Beside what the test harness captures, so that a run that passes shows it, too.
+    let shown = writeln!(
+        std::io::stderr(),
         "{}: {} states, {} transitions, depth {}, {} of them followed until they settle, {:.1} s",
         world.name,
         search.count.states,
@@ -105,6 +108,7 @@ pub fn explore(world: &World, most: usize, sample: u64) -> Result<Count, String>
         search.count.settled,
         begun.elapsed().as_secs_f64()
     );
+    shown.map_err(|error| error.to_string())?;
     Ok(search.count)
 }
 
