@@ -6,6 +6,7 @@ use serde_json::json;
 use support::relay::Relay;
 
 use super::*;
+use crate::oracle::until_released_on;
 use crate::scene::{cluster, condition};
 use mixed_stream_operator::api::ConditionType;
 
@@ -58,9 +59,7 @@ async fn the_policy_in_force_decides_and_claims_outlive_it() {
     for name in ["b-2", "other-app", "b-minimal"] {
         scene.end(name).await;
     }
-    let not_allowed = [("evidence", "not_allowed")];
-    let released = "mixed_stream_releases_total";
-    assert!(scene.operator.metric(released, &not_allowed).await >= 1.0);
+    until_released_on(&scene, "not_allowed", 1).await;
     assert_eq!(scene.calls(STOP, "b-minimal").await, 0);
     assert_eq!(scene.calls(START, "b-1").await, 0);
 
