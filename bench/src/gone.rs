@@ -24,8 +24,8 @@ pub async fn run(bed: &mut Bed, crowd: usize, progress: impl Fn(&str)) {
         "\n{crowd} objects whose tasks are gone, deleted while the program is down; the clock starts with it\n"
     );
     println!(
-        "{:<52}{:>8}{:>14}{:>10}{:>9}{:>8}{:>10}{:>9}{:>10}",
-        "", "s", "first to last", "Stops", "lists", "over", "writes", "CPU ms", "MiB peak"
+        "{:<52}{:>8}{:>8}{:>14}{:>10}{:>9}{:>8}{:>10}{:>9}{:>10}",
+        "", "s", "first", "first to last", "Stops", "lists", "over", "writes", "CPU ms", "MiB peak"
     );
     for (stop_gone, stops) in STOP_GONE {
         progress(&format!("{crowd} gone, {stop_gone}: floor"));
@@ -82,6 +82,7 @@ async fn measure(
         .for_each_concurrent(CLIENTS, |name| contender.delete(name))
         .await;
     let from = bed.admin.mark().await.expect("a place in the logs");
+    let clock = bed.admin.clock().await.expect("the clock");
     let (began, at) = (Instant::now(), Timestamp::now());
     bed.resume(contender);
     let gone = bed.await_gone(contender, &names).await;
@@ -106,8 +107,9 @@ async fn measure(
         is_it && entry.namespace == contender.namespace && entry.received >= at
     });
     println!(
-        "{title:<52}{:>8}{:>14}{:>10}{:>9}{:>8}{:>10}{:>9.0}{:>10}",
+        "{title:<52}{:>8}{:>8}{:>14}{:>10}{:>9}{:>8}{:>10}{:>9.0}{:>10}",
         in_seconds(took),
+        in_seconds(first.saturating_sub(Duration::from_micros(clock.monotonic_us))),
         in_seconds(last.saturating_sub(first)),
         of_action("StopLiveMPUTask"),
         of_action("ListRtcMPUTaskDetail"),

@@ -148,6 +148,12 @@ impl<K: Clone + Eq + Hash> Turns<K> {
         true
     }
 
+    /// Whether `key` waits.
+    #[must_use]
+    pub fn contains(&self, key: &K) -> bool {
+        self.places.contains_key(key)
+    }
+
     /// How many keys wait.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -116,7 +116,7 @@ impl Controller {
         self.health.pulse();
         for caller in self.shared.limiter.grants(now) {
             match caller {
-                Caller::Object(key) => self.queue.push(key, Lane::Delete),
+                Caller::Object(key) => self.queue.grant(key),
                 Caller::Read(..) => self.shared.read_turn.notify_waiters(),
             }
         }

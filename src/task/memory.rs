@@ -218,7 +218,7 @@ impl Memory {
         if class == Class::TaskExists {
             if ledger.started_at.is_none() && view.is_id_from_uid() {
                 // Nobody else has this id: an earlier Start of this object took effect.
-                self.found(ledger, turn);
+                self.found(ledger.found(turn.now.wall));
             } else if self.unanswered || ledger.started_at.is_some() {
                 self.exists = Some(sent);
                 self.identity = None;
@@ -239,11 +239,11 @@ impl Memory {
     }
 
     /// A task is found that an earlier Start of this object has started.
-    fn found(&mut self, ledger: Ledger, turn: &MemoryTurn<'_>) {
+    fn found(&mut self, running: Ledger) {
         self.waits.clear(Action::StartLiveMpuTask);
         self.start_open = None;
         self.stop_open = None;
-        self.learn(ledger.found(turn.now.wall));
+        self.learn(running);
     }
 
     /// The task id belongs to a task that this object did not start.
@@ -351,16 +351,6 @@ impl Memory {
             return;
         }
         let is_restart = ledger.started_at.is_some();
-        let is_in_our_channel = match answer {
-            Answer::Task(Some(sighting)) => {
-                sighting.channel.is_some() && sighting.channel == view.channel
-            }
-            Answer::Task(None)
-            | Answer::Failed { .. }
-            | Answer::Accepted { .. }
-            | Answer::Page { .. }
-            | Answer::Users { .. } => false,
-        };
         let may_be_stale = is_restart
             && self
                 .exists
@@ -370,22 +360,13 @@ impl Memory {
             .is_none_or(|until| asked >= until);
         let says_enough = !view.is_deleting() && (is_restart || self.exists.is_none());
         match shows {
-            Shows::Ours if !may_be_stale => self.found(ledger, turn),
-            // Of this object's own earlier task nothing proves that it has stopped, and the spec may have changed since: that is the one in its channel.
-            Shows::Another
-                if is_restart
-                    && !ledger.is_proven_stopped()
-                    && is_in_our_channel
-                    && is_settled
-                    && (!may_be_stale || view.is_deleting()) =>
-            {
-                self.waits.clear(Action::StartLiveMpuTask);
-                self.start_open = None;
-                self.stop_open = None;
-                self.learn(ledger.adopted(view.generation, turn.now.wall));
-            }
+            Shows::Ours if !may_be_stale => self.found(ledger.found(turn.now.wall)),
             Shows::Another if is_settled && (!may_be_stale || view.is_deleting()) => {
-                self.is_foreign(ledger, turn);
+                if may_be_the_earlier_one(answer, view, &ledger) {
+                    self.found(ledger.adopted(view.generation, turn.now.wall));
+                } else {
+                    self.is_foreign(ledger, turn);
+                }
             }
             Shows::Nothing if is_settled && says_enough => {
                 self.trail = Trail::default();
@@ -557,6 +538,17 @@ impl MemoryTurn<'_> {
                 .is_ok_and(|since| since >= self.paces.settle_time)
         })
     }
+}
+
+/// Of this object's own earlier task nothing proves that it has stopped, and the spec may have changed since: it is the one in its channel.
+fn may_be_the_earlier_one(answer: &Answer, view: &View, ledger: &Ledger) -> bool {
+    let Answer::Task(Some(sighting)) = answer else {
+        return false;
+    };
+    ledger.started_at.is_some()
+        && !ledger.is_proven_stopped()
+        && sighting.channel.is_some()
+        && sighting.channel == view.channel
 }
 
 /// Whether the task that is listed under our id is the one that this object started: an id made from its uid is nobody else's; otherwise channel,

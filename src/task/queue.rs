@@ -14,17 +14,39 @@ const IN_FLIGHT: usize = 112;
 const IN_FLIGHT_OTHER: usize = 40;
 /// Of these, at most for deletions: a service that swallows calls must not keep new objects from their finalizer.
 const IN_FLIGHT_DELETE: usize = IN_FLIGHT - 8;
+/// Of these, at most for whose turn at the service has come, while others wait: these may be deletions that have only their release left, and a
+/// slow service must not hold them up.
+const IN_FLIGHT_GRANTED: usize = 72;
+
+/// Why an object is looked at. Earlier ones go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    /// Its turn at the service has come: a permit is kept for it, which nobody else can use meanwhile.
+    Granted,
+    Deletion,
+    Other,
+}
+
+impl Class {
+    fn of(lane: Lane) -> Self {
+        match lane {
+            Lane::Delete => Self::Deletion,
+            Lane::Create | Lane::Update | Lane::Sweep => Self::Other,
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Running {
-    lane: Lane,
+    class: Class,
     /// Something happened meanwhile: look again at once.
-    again: Option<Lane>,
+    again: Option<Class>,
 }
 
 /// The objects that wait to be looked at.
 #[derive(Debug, Default)]
 pub struct Queue {
+    granted: Line,
     deletions: Line,
     others: Line,
     due: BTreeSet<(Instant, Key)>,
@@ -32,7 +54,7 @@ pub struct Queue {
     running: HashMap<Key, Running>,
 }
 
-/// One lane: who waits in it, and how many of it run.
+/// Who waits for one reason, and how many of them run.
 #[derive(Debug, Default)]
 struct Line {
     waiting: Turns<Key>,
@@ -53,17 +75,31 @@ impl Line {
 impl Queue {
     /// Something happened to the object: look at it as soon as there is room.
     pub fn push(&mut self, key: Key, lane: Lane) {
+        self.put(key, Class::of(lane));
+    }
+
+    /// Its turn at the service has come: look at it before all others.
+    pub fn grant(&mut self, key: Key) {
+        self.put(key, Class::Granted);
+    }
+
+    fn put(&mut self, key: Key, class: Class) {
         if let Some(running) = self.running.get_mut(&key) {
-            running.again = Some(running.again.map_or(lane, |before| before.min(lane)));
+            running.again = Some(running.again.map_or(class, |before| before.min(class)));
             return;
         }
         self.clear_due(&key);
-        match lane {
-            Lane::Delete => self.others.waiting.remove(&key),
-            Lane::Create | Lane::Update | Lane::Sweep => self.deletions.waiting.remove(&key),
-        };
+        if self.granted.waiting.contains(&key) {
+            return;
+        }
+        for other in [Class::Deletion, Class::Other] {
+            if other != class {
+                self.line(other).waiting.remove(&key);
+            }
+        }
         let namespace = key.namespace.clone();
-        self.line(lane).waiting.push(lane, &namespace, key);
+        // Each line has one lane.
+        self.line(class).waiting.push(Lane::Delete, &namespace, key);
     }
 
     /// Look at the object at this moment, unless something happens to it before.
@@ -78,19 +114,31 @@ impl Queue {
         if self.running.len() >= IN_FLIGHT {
             return None;
         }
-        let (lane, key) = match self.deletions.pop(IN_FLIGHT_DELETE) {
-            Some(key) => (Lane::Delete, key),
-            None => (Lane::Create, self.others.pop(IN_FLIGHT_OTHER)?),
-        };
+        let (class, key) = self
+            .pop_first()
+            .or_else(|| Some((Class::Other, self.others.pop(IN_FLIGHT_OTHER)?)))?;
         self.running
-            .insert(key.clone(), Running { lane, again: None });
+            .insert(key.clone(), Running { class, again: None });
         Some(key)
     }
 
-    fn line(&mut self, lane: Lane) -> &mut Line {
-        match lane {
-            Lane::Delete => &mut self.deletions,
-            Lane::Create | Lane::Update | Lane::Sweep => &mut self.others,
+    /// Of those that go first.
+    fn pop_first(&mut self) -> Option<(Class, Key)> {
+        let room = IN_FLIGHT_DELETE.saturating_sub(self.granted.running + self.deletions.running);
+        if room == 0 {
+            return None;
+        }
+        let granted = |queue: &mut Self, most| Some((Class::Granted, queue.granted.pop(most)?));
+        granted(self, IN_FLIGHT_GRANTED)
+            .or_else(|| Some((Class::Deletion, self.deletions.pop(IN_FLIGHT_DELETE)?)))
+            .or_else(|| granted(self, IN_FLIGHT_DELETE))
+    }
+
+    fn line(&mut self, class: Class) -> &mut Line {
+        match class {
+            Class::Granted => &mut self.granted,
+            Class::Deletion => &mut self.deletions,
+            Class::Other => &mut self.others,
         }
     }
 
@@ -99,9 +147,9 @@ impl Queue {
         let Some(running) = self.running.remove(key) else {
             return;
         };
-        self.line(running.lane).running -= 1;
+        self.line(running.class).running -= 1;
         match (running.again, next) {
-            (Some(lane), _) => self.push(key.clone(), lane),
+            (Some(class), _) => self.put(key.clone(), class),
             (None, Some(at)) => self.push_at(key.clone(), at),
             (None, None) => {}
         }
@@ -128,7 +176,8 @@ impl Queue {
     /// How many objects wait for room, and how many run.
     #[must_use]
     pub fn depth(&self) -> (usize, usize) {
-        let waiting = self.deletions.waiting.len() + self.others.waiting.len();
+        let lines = [&self.granted, &self.deletions, &self.others];
+        let waiting = lines.iter().map(|line| line.waiting.len()).sum();
         (waiting, self.running.len())
     }
 
@@ -228,6 +277,41 @@ mod tests {
             queue.pop(),
             Some(key("new", "1")),
             "it gets its finalizer all the same"
+        );
+    }
+
+    #[test]
+    fn whose_turn_has_come_goes_first_and_leaves_room_for_releases() {
+        let mut queue = Queue::default();
+        for number in 0..200 {
+            queue.push(key("a", &format!("release-{number}")), Lane::Delete);
+            queue.push(key("a", &format!("stop-{number}")), Lane::Delete);
+            queue.grant(key("a", &format!("stop-{number}")));
+        }
+        let first = drain(&mut queue);
+        let (stops, releases) = first.split_at(IN_FLIGHT_GRANTED);
+        assert!(stops.iter().all(|name| name.starts_with("a/stop")));
+        assert!(releases.iter().all(|name| name.starts_with("a/release")));
+        assert_eq!(first.len(), IN_FLIGHT_DELETE);
+        queue.finished(&key("a", "release-0"), None);
+        assert_eq!(queue.pop(), Some(key("a", "release-32")));
+        queue.finished(&key("a", "stop-0"), None);
+        assert_eq!(queue.pop(), Some(key("a", "stop-72")));
+        // It is the first again although something else happened to it, also while it ran.
+        queue.push(key("a", "stop-73"), Lane::Create);
+        queue.grant(key("a", "stop-1"));
+        queue.push(key("a", "stop-1"), Lane::Create);
+        queue.finished(&key("a", "stop-1"), None);
+        assert_eq!(queue.pop(), Some(key("a", "stop-73")));
+
+        let mut queue = Queue::default();
+        for number in 0..200 {
+            queue.grant(key("a", &number.to_string()));
+        }
+        assert_eq!(
+            drain(&mut queue).len(),
+            IN_FLIGHT_DELETE,
+            "nobody else waits"
         );
     }
 

@@ -279,7 +279,6 @@ impl Run<'_> {
     /// Says of an annotation that cannot be obeyed why it is not.
     fn warn_of_adoption(&mut self, view: &View) {
         let why = match (&view.adopt, &view.ids) {
-            (None, _) | (_, Err(_)) => None,
             (Some(_), Ok(_)) if !view.has_relay => Some(
                 "this object has no relay: whatever runs under its spec.taskId is its task already"
                     .to_owned(),
@@ -287,7 +286,7 @@ impl Run<'_> {
             (Some(_), Ok(ids)) if !view.is_adopting() => {
                 Some(format!("this object's task is {}", ids.task.as_str()))
             }
-            (Some(_), Ok(_)) => None,
+            (Some(_) | None, Ok(_) | Err(_)) => None,
         };
         if let Some(why) = &why
             && !self.dossier.warned_of_adoption

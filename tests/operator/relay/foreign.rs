@@ -183,21 +183,6 @@ async fn a_running_task_is_adopted_with_one_update_and_stopped_with_the_object()
     assert_eq!(scene.starts("none").await, 1);
     let (_, told) = until_event(&scene, "adopts-none", "Started").await;
     assert!(told.contains("no task to take over"), "{told}");
-    // What cannot be obeyed is said.
-    for (name, task, value) in [
-        ("beside", Some("beside"), "unnamed"),
-        ("no-id", None, "a/b"),
-    ] {
-        scene.join(name).await;
-        let mut manifest = adopting(name, task.unwrap_or_default(), task.is_some());
-        manifest["metadata"]["annotations"] = json!({ADOPT: value});
-        manifest["spec"]["relay"]["channelId"] = json!(name);
-        scene.create_from(manifest).await;
-        let (_, told) = until_event(&scene, name, "NothingToAdopt").await;
-        assert!(told.contains("takes over nothing"), "{told}");
-        owners.push(owner(&scene.until_reason(name, "Running").await));
-        scene.end(name).await;
-    }
     // Somebody else wants the same one: it has an owner.
     scene.create_from(adopting("thief", "named", true)).await;
     scene.create_from(adopting("late", "unnamed", false)).await;
@@ -220,5 +205,27 @@ async fn a_running_task_is_adopted_with_one_update_and_stopped_with_the_object()
     assert_eq!(scene.calls(UPDATE, "other").await, 0);
     owners.extend([bystander(&refused), owner(&started)]);
     // What the two latecomers did is judged by the calls: their ids are those of others.
+    scene.kept(&owners, 0).await;
+}
+
+#[tokio::test]
+async fn an_adoption_that_cannot_be_is_told_and_the_relay_is_this_objects_own() {
+    let scene = scene("adopts-nothing").await;
+    let mut owners = Vec::new();
+    for (name, task, value) in [
+        ("beside", Some("beside"), "unnamed"),
+        ("no-id", None, "a/b"),
+    ] {
+        scene.join(name).await;
+        let mut manifest = adopting(name, task.unwrap_or_default(), task.is_some());
+        manifest["metadata"]["annotations"] = json!({ADOPT: value});
+        manifest["spec"]["relay"]["channelId"] = json!(name);
+        scene.create_from(manifest).await;
+        let (kind, told) = until_event(&scene, name, "NothingToAdopt").await;
+        assert_eq!(kind, "Warning");
+        assert!(told.contains("takes over nothing"), "{told}");
+        owners.push(owner(&scene.until_reason(name, "Running").await));
+        scene.end(name).await;
+    }
     scene.kept(&owners, 0).await;
 }

@@ -14,10 +14,10 @@ fn pause(life: &mut Life) {
 }
 
 /// Two complete reads, begun at these moments, that do not show the task; then the channel is read.
-fn missed(life: &mut Life, first: Duration, second: Duration, live: bool) {
+fn missed(life: &mut Life, first: Duration, second: Duration, is_channel_live: bool) {
     life.seen.absent = Some((first, second));
     life.now = second;
-    life.channel(live);
+    life.channel(is_channel_live);
 }
 
 fn running() -> Life {
