@@ -148,7 +148,7 @@ fn the_longest_time_counts_from_the_start_that_is_found() {
     // The process that sent it was lost; it ran for longer than it may before the next one looks.
     let mut life = limited(intended(relay()));
     life.booted = Duration::from_hours(5);
-    life.run(2 * SETTLE, |call, _| match call {
+    life.run(SETTLE, |call, _| match call {
         Call::Identify => Answer::Task(Some(shown(None))),
         _ => accepted(),
     });
