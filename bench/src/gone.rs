@@ -13,8 +13,24 @@ use crate::usage;
 /// Stops in a second.
 const QUOTA: usize = 500;
 
-/// What Stop answers, and how many Stops that takes.
-const STOP_GONE: [(&str, u32); 2] = [("taskDoesNotExist", 1), ("internalError", 3)];
+/// How many Stops it takes, and what Stop answers. With the first word of each the list answers in all its ways; with the others it is empty.
+const STOP_GONE: [(u32, &[&str]); 2] = [
+    (3, &["internalError"]),
+    (
+        1,
+        &[
+            "taskDoesNotExist",
+            "ok",
+            "noSuchTask",
+            "channelDoesNotExist",
+            "verificationFailed",
+            "notFoundTask400",
+            "notFoundTask404",
+            "invalidTaskNotFound400",
+            "invalidTaskNotFound404",
+        ],
+    ),
+];
 /// What the list by id answers.
 const LIST_GONE: [&str; 3] = ["empty", "invalidParam", "internalError"];
 
@@ -27,29 +43,37 @@ pub async fn run(bed: &mut Bed, crowd: usize, progress: impl Fn(&str)) {
         "{:<52}{:>8}{:>8}{:>14}{:>10}{:>9}{:>8}{:>10}{:>9}{:>10}",
         "", "s", "first", "first to last", "Stops", "lists", "over", "writes", "CPU ms", "MiB peak"
     );
-    for (stop_gone, stops) in STOP_GONE {
-        progress(&format!("{crowd} gone, {stop_gone}: floor"));
+    for (stops, words) in STOP_GONE {
+        progress(&format!("{crowd} gone, {}: floor", words[0]));
         let mut floor = bed.contender(Program::Floor, Job::GiveUp(stops), &[]).await;
         let title = format!("floor, {stops} of Stop each");
-        let least = measure(bed, &mut floor, &title, (stop_gone, "empty"), crowd).await;
+        let least = measure(bed, &mut floor, &title, (words[0], "empty"), crowd).await;
         floor.end().await;
-        for list_gone in LIST_GONE {
-            progress(&format!(
-                "{crowd} gone, {stop_gone} and {list_gone}: operator"
-            ));
-            let mut operator = bed
-                .contender(Program::Operator, Job::GiveUp(stops), &[])
-                .await;
-            let title = format!("operator, {stop_gone}, list: {list_gone}");
-            let took = measure(bed, &mut operator, &title, (stop_gone, list_gone), crowd).await;
-            operator.end().await;
-            let wanted = stops as usize * crowd * 12 / 10 / QUOTA;
-            let is_met = took <= Duration::from_secs(u64::try_from(wanted).expect("seconds"))
-                || least.as_secs_f64() >= 0.9 * took.as_secs_f64();
-            println!(
-                "    within {wanted} s, or 0.9 of the floor: {}",
-                verdict(is_met)
-            );
+        let wanted = stops as usize * crowd * 12 / 10 / QUOTA;
+        let wanted = Duration::from_secs(u64::try_from(wanted).expect("seconds"));
+        for (number, stop_gone) in words.iter().enumerate() {
+            let lists = if number == 0 {
+                &LIST_GONE[..]
+            } else {
+                &LIST_GONE[..1]
+            };
+            for list_gone in lists {
+                progress(&format!(
+                    "{crowd} gone, {stop_gone} and {list_gone}: operator"
+                ));
+                let mut operator = bed
+                    .contender(Program::Operator, Job::GiveUp(stops), &[])
+                    .await;
+                let title = format!("operator, {stop_gone}, list: {list_gone}");
+                let took = measure(bed, &mut operator, &title, (stop_gone, list_gone), crowd).await;
+                operator.end().await;
+                let is_met = took <= wanted || least.as_secs_f64() >= 0.9 * took.as_secs_f64();
+                println!(
+                    "    within {} s, or 0.9 of the floor: {}",
+                    wanted.as_secs(),
+                    verdict(is_met)
+                );
+            }
         }
     }
     let usual = json!({"stopGone": "taskDoesNotExist", "listGone": "empty"});
