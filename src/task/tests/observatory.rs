@@ -210,10 +210,16 @@ fn relays_whose_start_has_no_outcome_are_observed_too() {
     let mut watch = Watch::of([named(intended(relay()), "a")]);
     watch.run(SWEEP, |_| Ok(vec![]));
     assert!(watch.times(What::Tasks) > 0);
-    let mut watch = Watch::of([told(named(intended(relay()), "a"), "WaitingForChannel")]);
-    let reads = watch.due();
-    let channels = reads.into_iter().find(|read| read.what == What::Channels);
-    assert_eq!(watch.end(channels.unwrap(), Ok(&["a"])), ["a"]);
+    // Also where it was last told that the channels cannot be read: nothing else would ever look again.
+    for reason in ["WaitingForChannel", "CredentialsRejected"] {
+        let mut watch = Watch::of([told(named(intended(relay()), "a"), reason)]);
+        let reads = watch.due();
+        let (tasks, channels): (Vec<_>, Vec<_>) =
+            reads.into_iter().partition(|read| read.what == What::Tasks);
+        assert_eq!(tasks.len(), 1, "{reason}");
+        let channels = channels.into_iter().next().unwrap();
+        assert_eq!(watch.end(channels, Ok(&["a"])), ["a"], "{reason}");
+    }
 }
 
 #[test]
