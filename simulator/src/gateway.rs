@@ -1,4 +1,4 @@
-//! What happens to a call before it reaches its action: common parameters, key, date, signature, nonce (dossier 5, 7.1).
+//! What happens to a call before it reaches its action: common parameters, key, date, signature, nonce (dossier 5, 6, 7.1).
 
 use std::sync::Arc;
 
@@ -7,25 +7,14 @@ use serde::Serialize;
 
 use crate::accounts::{Directory, KnownKey};
 use crate::actions::Action;
+use crate::claim::{Claim, Request, Version};
 use crate::clock::Millis;
 use crate::nonces::Nonces;
 use crate::reply::Refusal;
-use crate::sign::{self, Params};
 
 /// Tolerance of the date, either way.
 const WINDOW: Millis = 15 * 60 * 1000;
 const VERSION: &str = "2016-11-01";
-
-/// One request as it came, with its parameters merged.
-#[derive(Debug)]
-pub struct Request {
-    /// HTTP method.
-    pub method: String,
-    /// Path without query.
-    pub path: String,
-    /// Query and form body; None where they cannot be decoded or name something twice.
-    pub params: Option<Params>,
-}
 
 /// What an authentication failure was about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -89,18 +78,21 @@ pub fn check(
         )
         .into());
     }
-    let Some(params) = &request.params else {
+    if request.params.is_none() {
         let message = "The parameters cannot be decoded, or one is given twice.";
         return Err(Refusal::new(400, "InvalidParameter", message).into());
+    }
+    let claim = request.claim();
+    let given = |name: &str, value: &str| {
+        if value.is_empty() {
+            Err(Refusal::gateway_missing(name))
+        } else {
+            Ok(())
+        }
     };
-    let get = |name: &str| {
-        params
-            .get(name)
-            .filter(|value| !value.is_empty())
-            .ok_or_else(|| Refusal::gateway_missing(name))
-    };
-    let action = get("Action")?;
-    if get("Version")? != VERSION {
+    given("Action", claim.action)?;
+    given("Version", claim.version)?;
+    if claim.version != VERSION {
         return Err(Refusal::new(
             400,
             "InvalidVersion",
@@ -108,54 +100,31 @@ pub fn check(
         )
         .into());
     }
-    let Some(action) = Action::of(action) else {
+    let Some(action) = Action::of(claim.action) else {
         let message = "The specified action is not found, please check your parameter.";
         return Err(Refusal::new(404, "InvalidAction.NotFound", message).into());
     };
-    let (key_id, nonce, date) = (
-        get("AccessKeyId")?,
-        get("SignatureNonce")?,
-        get("Timestamp")?,
-    );
-    for (name, expected) in [
-        ("SignatureMethod", "HMAC-SHA1"),
-        ("SignatureVersion", "1.0"),
-    ] {
-        if get(name)? != expected {
-            let message =
-                format!("The specified parameter {name} is not valid: expected {expected}.");
-            return Err(Refusal::new(400, "InvalidParameter", message).into());
-        }
+    match request.version() {
+        Version::V1 => given("AccessKeyId", claim.key_id)?,
+        // There the id is a part of the signature's header.
+        Version::V3 => {}
     }
-    let signature = params
-        .get("Signature")
-        .filter(|value| !value.is_empty())
-        .ok_or_else(|| {
-            Refusal::new(
-                400,
-                "IncompleteSignature",
-                "The request signature does not conform to the standards.",
-            )
-        })?;
+    given("SignatureNonce", claim.nonce)?;
+    given("Timestamp", claim.date)?;
+    request.check_form()?;
 
-    let known = known_key(directory, params, key_id, now)?;
-    check_date(date, now).map_err(|refusal| Rejection {
+    let known = known_key(directory, &claim, now)?;
+    check_date(claim.date, now).map_err(|refusal| Rejection {
         refusal,
         violation: Some(Violation::Date),
     })?;
-    let to_sign = sign::string_to_sign(&request.method, params);
-    if !sign::verify(&known.key.secret, &to_sign, signature) {
-        // The vendor's older SDK takes what follows the first colon for the string to sign (dossier 6.3).
-        let message = format!(
-            "Specified signature is not matched with our calculation. server string to sign is:{to_sign}"
-        );
-        let refusal = Refusal::new(400, "SignatureDoesNotMatch", message);
-        return Err(Rejection {
+    request
+        .check_signature(&known.key.secret)
+        .map_err(|refusal| Rejection {
             refusal,
             violation: Some(Violation::Signature),
-        });
-    }
-    if !nonces.fresh(key_id, nonce, now) {
+        })?;
+    if !nonces.fresh(claim.key_id, claim.nonce, now) {
         let refusal = Refusal::new(
             400,
             "SignatureNonceUsed",
@@ -174,10 +143,10 @@ pub fn check(
 
 fn known_key<'a>(
     directory: &'a Directory,
-    params: &Params,
-    key_id: &str,
+    claim: &Claim<'_>,
     now: Millis,
 ) -> Result<&'a KnownKey, Refusal> {
+    let key_id = claim.key_id;
     let not_found = || {
         Refusal::new(
             404,
@@ -193,9 +162,7 @@ fn known_key<'a>(
             "Specified access key is disabled.",
         ));
     }
-    let token = params
-        .get("SecurityToken")
-        .filter(|value| !value.is_empty());
+    let token = Some(claim.token).filter(|token| !token.is_empty());
     match (&known.key.token, token) {
         (None, None) => Ok(known),
         // A key id of a triple alone is not known (dossier 7.1).

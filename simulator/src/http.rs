@@ -7,8 +7,9 @@ use axum::http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::gateway::Request;
+use crate::claim::Request;
 use crate::reply::Reply;
+use crate::sign::v3::Headers;
 use crate::sign::{Params, merge};
 
 /// A head longer than this is refused: four ingest addresses and a layout fit many times.
@@ -58,6 +59,7 @@ struct Head {
     form: bool,
     keep_alive: bool,
     expects_continue: bool,
+    headers: Headers,
 }
 
 impl Connection {
@@ -93,14 +95,12 @@ impl Connection {
         let request = std::mem::replace(&mut self.buffer, rest);
 
         let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
-        let mut params = Params::new();
-        let body = if head.form {
-            &request[head.length..]
-        } else {
-            &[]
-        };
-        let fine = std::str::from_utf8(body)
-            .is_ok_and(|body| merge(&mut params, query) && merge(&mut params, body.trim_end()));
+        let body = &request[head.length..];
+        let form = if head.form { body } else { &[] };
+        let mut query_alone = Params::new();
+        let mut fine = merge(&mut query_alone, query);
+        let mut params = query_alone.clone();
+        fine &= std::str::from_utf8(form).is_ok_and(|form| merge(&mut params, form.trim_end()));
         let serves_more = head.keep_alive && matches!(head.method.as_str(), "GET" | "POST");
         let path = path.to_owned();
         Ok(Incoming {
@@ -108,6 +108,9 @@ impl Connection {
                 method: head.method,
                 path,
                 params: fine.then_some(params),
+                query: query_alone,
+                headers: head.headers,
+                body: body.to_vec(),
             },
             keep_alive: serves_more,
         })
@@ -205,15 +208,14 @@ fn parse(buffer: &[u8]) -> Result<Option<Head>, ReadError> {
     else {
         return Err(ReadError::Malformed("it is not HTTP"));
     };
-    let header = |name: &str| {
-        let found = request
-            .headers
-            .iter()
-            .find(|header| header.name.eq_ignore_ascii_case(name));
-        found
-            .and_then(|header| std::str::from_utf8(header.value).ok())
-            .map(str::trim)
-    };
+    let mut all = Headers::new();
+    for header in request.headers.iter() {
+        let value = String::from_utf8_lossy(header.value).trim().to_owned();
+        all.entry(header.name.to_ascii_lowercase())
+            .and_modify(|before| *before = format!("{before},{value}"))
+            .or_insert(value);
+    }
+    let header = |name: &str| all.get(name).map(String::as_str);
     if header("transfer-encoding").is_some() {
         return Err(ReadError::Malformed("a body needs a content-length"));
     }
@@ -229,22 +231,26 @@ fn parse(buffer: &[u8]) -> Result<Option<Head>, ReadError> {
     let connection = header("connection")
         .unwrap_or_default()
         .to_ascii_lowercase();
+    let (form, expects_continue) = (
+        header("content-type").is_some_and(|value| {
+            value
+                .to_ascii_lowercase()
+                .starts_with("application/x-www-form-urlencoded")
+        }),
+        header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")),
+    );
     Ok(Some(Head {
         length,
         method: method.to_owned(),
         target: target.to_owned(),
         body,
-        form: header("content-type").is_some_and(|value| {
-            value
-                .to_ascii_lowercase()
-                .starts_with("application/x-www-form-urlencoded")
-        }),
+        form,
         keep_alive: if version == 0 {
             connection == "keep-alive"
         } else {
             connection != "close"
         },
-        expects_continue: header("expect")
-            .is_some_and(|value| value.eq_ignore_ascii_case("100-continue")),
+        expects_continue,
+        headers: all,
     }))
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::actions::Action;
+use crate::claim::{Request, Version};
 use crate::clock::Millis;
 use crate::gateway::Violation;
 use crate::quota::densest_second;
-use crate::sign::Params;
 
 /// Longer texts of a caller are cut: the log is for reading.
 const LONGEST: usize = 128;
@@ -28,6 +28,7 @@ pub struct Call {
     pub reply_us: Option<u64>,
     pub end_us: Option<u64>,
     pub remote_port: u16,
+    pub signature: Option<Version>,
     pub account: Option<String>,
     pub key_id: Option<String>,
     pub action: Option<String>,
@@ -47,19 +48,24 @@ pub struct Call {
 }
 
 impl Call {
-    /// Takes from the parameters what may be logged.
-    pub fn describe(&mut self, params: &Params) {
+    /// Takes from a request what may be logged.
+    pub fn describe(&mut self, request: &Request) {
+        let cut = |text: &str| -> String { text.chars().take(LONGEST).collect() };
+        let told = |text: &str| (!text.is_empty()).then(|| cut(text));
+        let claim = request.claim();
+        self.signature = Some(request.version());
+        self.key_id = told(claim.key_id);
+        self.action = told(claim.action);
+        self.nonce = told(claim.nonce);
         let get = |name: &str| {
+            let params = request.params.as_ref();
             params
-                .get(name)
-                .map(|value| value.chars().take(LONGEST).collect())
+                .and_then(|params| params.get(name))
+                .map(|value| cut(value))
         };
-        self.key_id = get("AccessKeyId");
-        self.action = get("Action");
         self.app_id = get("AppId");
         self.task_id = get("TaskId");
         self.channel_id = get("ChannelId");
-        self.nonce = get("SignatureNonce");
     }
 }
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod actions;
 mod admin;
+mod claim;
 mod clock;
 mod faults;
 mod gateway;

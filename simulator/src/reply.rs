@@ -99,6 +99,15 @@ pub enum Format {
 }
 
 impl Format {
+    /// From the header `Accept`.
+    pub fn accepted(header: Option<&String>) -> Self {
+        if header.is_some_and(|value| value.to_ascii_lowercase().contains("application/json")) {
+            Self::Json
+        } else {
+            Self::Xml
+        }
+    }
+
     /// From the parameter `Format`.
     pub fn of(parameter: Option<&String>) -> Self {
         if parameter.is_some_and(|value| value.eq_ignore_ascii_case("json")) {

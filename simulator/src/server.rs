@@ -7,9 +7,9 @@ use rand::Rng as _;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
+use crate::claim::Request;
 use crate::clock::{Millis, http_date};
 use crate::faults::{Fault, When};
-use crate::gateway::Request;
 use crate::http::{Connection, Incoming, ReadError};
 use crate::log::Entry;
 use crate::reply::{Format, Refusal, Reply};

@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use crate::accounts::Directory;
 use crate::actions::{self, Scene};
+use crate::claim::Request;
 use crate::clock::{Clock, Millis, Moment};
 use crate::faults::{Fault, Faults};
-use crate::gateway::{self, Caller, Request};
+use crate::gateway::{self, Caller};
 use crate::log::{Call, CallLog, Entry};
 use crate::nonces::Nonces;
 use crate::quota::Quotas;
@@ -189,15 +190,10 @@ impl State {
             request_id: request_id.clone(),
             ..Call::default()
         };
-        let params = request.params.as_ref();
-        if let Some(params) = params {
-            call.describe(params);
-            let known = params
-                .get("AccessKeyId")
-                .and_then(|id| self.directory.key(id));
-            call.account = known.map(|known| known.account.to_string());
-        }
-        let format = Format::of(params.and_then(|params| params.get("Format")));
+        call.describe(request);
+        let known = self.directory.key(request.claim().key_id);
+        call.account = known.map(|known| known.account.to_string());
+        let format = request.format();
         let latency = u64::from(self.switches.latency_millis);
         let checked = gateway::check(request, &self.directory, &mut self.nonces, now.simulated);
         let verdict = match checked {

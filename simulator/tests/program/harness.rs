@@ -102,7 +102,7 @@ fn escape(text: &str) -> String {
         .collect()
 }
 
-fn pairs<'a>(params: impl Iterator<Item = (&'a String, &'a String)>) -> String {
+pub fn pairs<'a>(params: impl Iterator<Item = (&'a String, &'a String)>) -> String {
     params
         .map(|(name, value)| format!("{}={}", escape(name), escape(value)))
         .collect::<Vec<_>>()

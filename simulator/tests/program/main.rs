@@ -16,3 +16,4 @@ mod page;
 mod process;
 mod quotas;
 mod relays;
+mod v3;

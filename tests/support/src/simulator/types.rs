@@ -112,6 +112,7 @@ pub struct Call {
     pub reply_us: Option<u64>,
     pub end_us: Option<u64>,
     pub remote_port: u16,
+    pub signature: Option<String>,
     pub account: Option<String>,
     pub key_id: Option<String>,
     pub action: Option<String>,
