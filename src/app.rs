@@ -57,6 +57,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let config = ClientConfig {
         endpoint: settings.endpoint.clone(),
         call_deadline: settings.paces.call_deadline,
+        signature: settings.signature,
     };
     let live = Client::new(config, settings.credentials)?;
 

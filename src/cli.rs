@@ -1,7 +1,7 @@
 //! The command line: every flag with its environment variable, turned into plain values.
 
 use crate::{
-    live::{Credentials, Endpoint},
+    live::{Credentials, Endpoint, Signature},
     names::{is_id, is_namespace},
     task::{retry::Paces, watch::Scope},
     telemetry::LogFormat,
@@ -44,6 +44,10 @@ pub struct RunFlags {
     /// Allow an http:// endpoint; for a simulator on the same machine only, since requests are then readable on the way
     #[arg(long, env = "MSO_ALLOW_HTTP")]
     allow_http: bool,
+
+    /// How requests are signed: v1 (HMAC-SHA1) or v3 (ACS3-HMAC-SHA256, as the vendor's newer clients do)
+    #[arg(long, env = "MSO_SIGNATURE", value_enum, default_value = "v1")]
+    signature: Signature,
 
     /// The namespaces to watch, separated by commas; all where empty
     #[arg(long, env = "MSO_NAMESPACES", value_delimiter = ',')]
@@ -128,6 +132,8 @@ pub struct RunFlags {
 pub struct Settings {
     /// Where the Live API is.
     pub endpoint: Endpoint,
+    /// How requests are signed.
+    pub signature: Signature,
     /// The operator's own credentials, if it has any.
     pub credentials: Option<Credentials>,
     /// The namespaces to watch.
@@ -195,6 +201,7 @@ impl RunFlags {
         Ok(Settings {
             endpoint: Endpoint::parse(&self.live_endpoint, self.allow_http)
                 .map_err(|error| format!("--live-endpoint: {error}"))?,
+            signature: self.signature,
             credentials: Credentials::from_environment(environment)
                 .map_err(|error| error.to_string())?,
             scope: if namespaces.is_empty() {
@@ -314,6 +321,7 @@ mod tests {
         let settings = settings(&[], &[]).unwrap();
         assert_eq!(settings.paces, Paces::default());
         assert_eq!(settings.scope, Scope::All);
+        assert_eq!(settings.signature, Signature::V1);
         assert!(settings.credentials.is_none());
         assert!(settings.app_policy.is_none());
         assert_eq!(settings.task_id_prefix, "mso");
@@ -360,6 +368,14 @@ mod tests {
     }
 
     #[test]
+    fn the_signature_is_chosen() {
+        for (name, expected) in [("v1", Signature::V1), ("v3", Signature::V3)] {
+            let settings = settings(&["--signature", name], &[]).unwrap();
+            assert_eq!(settings.signature, expected);
+        }
+    }
+
+    #[test]
     fn the_application_policy_is_a_file() {
         let settings = settings(&["--app-policy", "/etc/policy.yaml"], &[]).unwrap();
         assert_eq!(
@@ -389,6 +405,7 @@ mod tests {
             (&["--namespaces", "Team_A"], "--namespaces"),
             (&["--listen", "here"], "--listen"),
             (&["--log-format", "xml"], "json"),
+            (&["--signature", "v2"], "v3"),
             (
                 &["--live-endpoint", "http://live.example.com"],
                 "--allow-http",

@@ -2,16 +2,14 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{ACCEPT, CONTENT_LENGTH};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, HOST, HeaderValue};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use super::actions::Call;
-use super::class::Class;
+use super::clock::ServiceClock;
 use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::outcome::{
@@ -19,7 +17,7 @@ use super::outcome::{
 };
 use super::redact;
 use super::reply::{Misshapen, Object};
-use super::sign::v1;
+use super::sign::{Signature, Signed};
 
 /// Connections kept open between calls. Enough for what a second's quota needs at usual latencies; few enough for a small descriptor limit.
 const IDLE_CONNECTIONS: usize = 32;
@@ -30,9 +28,6 @@ const IDLE_TIME: Duration = Duration::from_secs(15);
 /// As the vendor's own clients have it (dossier 1).
 const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 
-/// A date of the service farther off than this is not believed.
-const FARTHEST_CLOCK: Duration = Duration::from_hours(24);
-
 /// Where the service is, and how long a call may take.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
@@ -40,6 +35,8 @@ pub struct ClientConfig {
     pub endpoint: Endpoint,
     /// The most that one call may take: connecting, sending, waiting and reading.
     pub call_deadline: Duration,
+    /// How each request is signed.
+    pub signature: Signature,
 }
 
 /// The client cannot be made.
@@ -61,9 +58,9 @@ struct Inner {
     http: reqwest::Client,
     endpoint: Endpoint,
     deadline: Duration,
+    signature: Signature,
     credentials: Option<Credentials>,
-    /// Seconds that the service's clock is ahead of ours, as it told when it last refused our date.
-    ahead: AtomicI64,
+    clock: ServiceClock,
 }
 
 /// Why there was no answer.
@@ -73,7 +70,7 @@ struct Silence {
 }
 
 impl Client {
-    /// A client that signs with `credentials`; without any, every call fails as [`Class::CredentialsMissing`] and sends nothing. The process must
+    /// A client that signs with `credentials`; without any, every call fails as [`super::Class::CredentialsMissing`] and sends nothing. The process must
     /// have a TLS provider installed before.
     ///
     /// # Errors
@@ -85,6 +82,7 @@ impl Client {
         let ClientConfig {
             endpoint,
             call_deadline: deadline,
+            signature,
         } = config;
         let http = reqwest::Client::builder()
             .user_agent(concat!("mixed-stream-operator/", env!("CARGO_PKG_VERSION")))
@@ -103,8 +101,9 @@ impl Client {
             http,
             endpoint,
             deadline,
+            signature,
             credentials,
-            ahead: AtomicI64::new(0),
+            clock: ServiceClock::default(),
         })))
     }
 
@@ -124,12 +123,13 @@ impl Client {
         };
         let begun = Instant::now();
         let nonce = Uuid::new_v4().simple().to_string();
-        let signed = v1::sign(
+        let signed = inner.signature.sign(
+            inner.endpoint.authority(),
             call.action().name(),
             parameters,
             credentials,
             &nonce,
-            inner.now(),
+            inner.clock.now(),
         );
         let token = credentials.token().map_or("", ExposeSecret::expose_secret);
         let own = [
@@ -140,8 +140,7 @@ impl Client {
         ];
         let secrets = [&own, hidden].concat();
 
-        let answer =
-            tokio::time::timeout(inner.deadline, inner.send(&signed.query, longest_body)).await;
+        let answer = tokio::time::timeout(inner.deadline, inner.send(&signed, longest_body)).await;
         let reply = match answer.unwrap_or_else(|_| Err(inner.too_late())) {
             Ok(answer) => {
                 let date = answer.date;
@@ -150,17 +149,7 @@ impl Client {
                     .filter_map(|name| parameter(parameters, name))
                     .collect();
                 let reply = judge(call, answer, &secrets, &ids, says_gone, read);
-                if let (
-                    Err(Failure {
-                        class: Class::ClockSkew,
-                        ..
-                    }),
-                    Some(date),
-                ) = (&reply, date)
-                {
-                    inner.learn_date(date);
-                }
-                reply
+                reply.map_err(|failure| inner.clock.learn(failure, date))
             }
             Err(Silence { delivery, reason }) => Err(Failure {
                 delivery,
@@ -173,31 +162,25 @@ impl Client {
 }
 
 impl Inner {
-    /// The service's time, as far as it has told.
-    fn now(&self) -> Timestamp {
-        let now = Timestamp::now();
-        now.checked_add(SignedDuration::from_secs(
-            self.ahead.load(Ordering::Relaxed),
-        ))
-        .unwrap_or(now)
-    }
-
-    /// Signs by the service's clock from now on, unless that date cannot be right.
-    fn learn_date(&self, theirs: Timestamp) {
-        let ahead = theirs.duration_since(Timestamp::now());
-        if ahead.unsigned_abs() <= FARTHEST_CLOCK {
-            self.ahead.store(ahead.as_secs(), Ordering::Relaxed);
-        }
-    }
-
-    async fn send(&self, query: &str, longest_body: usize) -> Result<Answer, Silence> {
-        let url = format!("{}?{query}", self.endpoint.as_str());
+    async fn send(&self, signed: &Signed, longest_body: usize) -> Result<Answer, Silence> {
+        let url = format!("{}?{}", self.endpoint.as_str(), signed.query);
         // An empty body, and said so, as the vendor's clients do (dossier 6.3).
-        let request = self
+        let mut request = self
             .http
             .post(url)
+            .header(HOST, self.endpoint.authority())
             .header(ACCEPT, "application/json")
             .header(CONTENT_LENGTH, 0);
+        for (name, value) in &signed.headers {
+            let mut value = HeaderValue::try_from(value).map_err(|_| Silence {
+                delivery: Delivery::NeverSent,
+                reason: format!(
+                    "nothing was sent: {name} has a character that no header can carry"
+                ),
+            })?;
+            value.set_sensitive(true);
+            request = request.header(*name, value);
+        }
         let mut response = request.send().await.map_err(|error| self.silence(error))?;
         let header = |name: &str| {
             response
@@ -320,3 +303,11 @@ fn record<T>(call: Call, parameters: &[(&str, &str)], reply: &Reply<T>, latency:
 #[cfg(test)]
 #[path = "client_tests.rs"]
 pub(super) mod tests;
+
+#[cfg(test)]
+#[path = "client_answers_tests.rs"]
+mod answers_tests;
+
+#[cfg(test)]
+#[path = "client_v3_tests.rs"]
+mod v3_tests;

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,7 +18,9 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::live::actions::{AppId, ChannelId, ChannelUsers, ListedTask, TaskId};
 use crate::live::calls::{LIST_BODY, SMALL_BODY};
+use crate::live::class::Class;
 use crate::live::outcome::Success;
+use crate::live::sign::v1;
 
 pub(in crate::live) const SECRET: &str = "s3cr3t/Key+1";
 pub(in crate::live) const TOKEN: &str = "CAIS+abc/def==";
@@ -33,6 +36,8 @@ pub(in crate::live) enum Act {
     Reset,
     /// Writes this, and then one blank after the other until the client is gone.
     Drip(String),
+    /// Writes this, and then a byte every twenty milliseconds until the client is gone.
+    Trickle(String),
 }
 
 /// A peer that plays one act for each request that it gets and tells the requests' heads.
@@ -90,6 +95,14 @@ async fn serve(
                 }
                 return;
             }
+            Some(Act::Trickle(answer)) => {
+                let _ = stream.write_all(answer.as_bytes()).await;
+                // The slowness is what is tested: nobody waits for the sleep's end.
+                while stream.write_all(b"x").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                return;
+            }
             None => return,
         }
     }
@@ -106,7 +119,7 @@ pub(in crate::live) fn ok(body: &str) -> Act {
     Act::Say(http(200, "", body))
 }
 
-fn credentials() -> Credentials {
+pub(in crate::live) fn credentials() -> Credentials {
     Credentials::new(
         "testid",
         SecretString::from(SECRET),
@@ -115,6 +128,14 @@ fn credentials() -> Credentials {
 }
 
 pub(in crate::live) fn client_to(address: SocketAddr, deadline: Duration) -> Client {
+    client_signing(Signature::V1, address, deadline)
+}
+
+pub(in crate::live) fn client_signing(
+    signature: Signature,
+    address: SocketAddr,
+    deadline: Duration,
+) -> Client {
     // A second one finds the first installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let endpoint = Endpoint::parse(&format!("http://{address}"), true).unwrap();
@@ -122,6 +143,7 @@ pub(in crate::live) fn client_to(address: SocketAddr, deadline: Duration) -> Cli
         ClientConfig {
             endpoint,
             call_deadline: deadline,
+            signature,
         },
         Some(credentials()),
     )
@@ -140,8 +162,16 @@ pub(in crate::live) fn task() -> TaskId {
 
 /// What Stop makes of one act of the peer.
 async fn stop_meets(act: Act, deadline: Duration) -> (Reply<()>, Vec<String>) {
+    signed_stop_meets(Signature::V1, act, deadline).await
+}
+
+pub(in crate::live) async fn signed_stop_meets(
+    signature: Signature,
+    act: Act,
+    deadline: Duration,
+) -> (Reply<()>, Vec<String>) {
     let mut peer = peer([act]).await;
-    let reply = client_to(peer.address, deadline)
+    let reply = client_signing(signature, peer.address, deadline)
         .stop(&app(), &task())
         .await;
     let mut heads = Vec::new();
@@ -149,6 +179,14 @@ async fn stop_meets(act: Act, deadline: Duration) -> (Reply<()>, Vec<String>) {
         heads.push(head);
     }
     (reply, heads)
+}
+
+/// A header of a request.
+pub(in crate::live) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }
 
 pub(in crate::live) fn query(head: &str) -> &str {
@@ -429,6 +467,7 @@ async fn without_credentials_nothing_is_sent() {
         ClientConfig {
             endpoint,
             call_deadline: LONG,
+            signature: Signature::V1,
         },
         None,
     )
@@ -582,6 +621,7 @@ async fn a_connection_that_is_never_ready_means_never_sent() {
     let config = ClientConfig {
         endpoint,
         call_deadline: Duration::from_millis(400),
+        signature: Signature::V1,
     };
     let failure = Client::new(config, Some(credentials()))
         .unwrap()
@@ -612,6 +652,12 @@ impl std::io::Write for Log {
 
 #[tokio::test]
 async fn no_log_line_holds_a_secret() {
+    for signature in [Signature::V1, Signature::V3] {
+        no_log_line_of_a_signed_call_holds_a_secret(signature).await;
+    }
+}
+
+async fn no_log_line_of_a_signed_call_holds_a_secret(signature: Signature) {
     let log = Log::default();
     let writer = log.clone();
     // With a single dispatcher in the process, a thread that has none would switch off for all threads what it is the first to log.
@@ -621,13 +667,20 @@ async fn no_log_line_holds_a_secret() {
         .with_writer(move || writer.clone())
         .finish();
     let guard = tracing::subscriber::set_default(subscriber);
-    let (reply, heads) = stop_meets(ok(r#"{"RequestId":"r-77"}"#), LONG).await;
+    let answer = ok(r#"{"RequestId":"r-77"}"#);
+    let (reply, heads) = signed_stop_meets(signature, answer, LONG).await;
     drop(guard);
     assert!(reply.is_ok());
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("r-77") && log.contains("final-42"), "{log}");
-    let signature = parameters(&heads[0])["Signature"].clone();
-    for secret in [SECRET, TOKEN, "SecurityToken", "Signature=", &signature] {
+    let sent = match signature {
+        Signature::V1 => parameters(&heads[0])["Signature"].clone(),
+        Signature::V3 => {
+            let authorization = header(&heads[0], "authorization").unwrap();
+            authorization.rsplit_once('=').unwrap().1.to_owned()
+        }
+    };
+    for secret in [SECRET, TOKEN, "SecurityToken", "Signature=", &sent] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
     assert!(

@@ -64,6 +64,13 @@ impl Endpoint {
     pub fn as_str(&self) -> &str {
         &self.base
     }
+
+    /// Host, and port where it is not the scheme's own: what stands in the header `Host`.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        let from = self.base.find("://").map_or(0, |at| at + 3);
+        self.base[from..].trim_end_matches('/')
+    }
 }
 
 impl fmt::Display for Endpoint {
@@ -122,6 +129,20 @@ mod tests {
         ] {
             let parsed = Endpoint::parse(text, allow_http).map(|endpoint| endpoint.to_string());
             assert_eq!(parsed, expected.map(str::to_owned), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_host_as_its_header_has_it() {
+        for (text, expected) in [
+            ("https://Live.aliyuncs.com:443", "live.aliyuncs.com"),
+            ("https://h:8443/", "h:8443"),
+            ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+            ("http://[::1]:80", "[::1]"),
+        ] {
+            let endpoint = Endpoint::parse(text, true);
+            let authority = endpoint.as_ref().map(Endpoint::authority);
+            assert_eq!(authority, Ok(expected), "{text}");
         }
     }
 }

@@ -13,7 +13,7 @@ const HIDDEN: &str = "[redacted]";
 const LEVELS: usize = 5;
 
 /// Parts of words after which nothing of the same word is shown.
-const TELLING: [&str; 8] = [
+const TELLING: [&str; 11] = [
     "auth_key",
     "signature=",
     "signaturenonce",
@@ -22,16 +22,22 @@ const TELLING: [&str; 8] = [
     "securitytoken",
     "secret=",
     "token=",
+    // Of V3, where they are headers: `x-acs-security-token:…`, `x-acs-signature-nonce:…`, `Credential=…,SignedHeaders=…,Signature=…`.
+    "security-token:",
+    "signature-nonce:",
+    "credential=",
 ];
 
 /// Words whose next word is not shown when they end in a colon or an equals sign.
-const NAMING: [&str; 6] = [
+const NAMING: [&str; 8] = [
     "signature",
     "auth_key",
     "accesskeysecret",
     "secret",
     "securitytoken",
     "token",
+    "signature-nonce",
+    "authorization",
 ];
 
 /// `text` on one line of at most [`LONGEST`] characters, without the `secrets`, without anything of a URL but scheme and host, and without what
@@ -261,6 +267,13 @@ mod tests {
             (
                 "string to sign is:POST&%2F&AccessKeyId%3DKEY%26Action%3DStop",
                 "string to sign [redacted]",
+            ),
+            ("x-acs-security-token:KEY", "[redacted]"),
+            ("x-acs-security-token: KEY", "[redacted] [redacted]"),
+            ("x-acs-signature-nonce:KEY", "[redacted]"),
+            (
+                "Authorization: KEY Credential=KEY,SignedHeaders=host,Signature=KEY",
+                "Authorization: [redacted] [redacted]",
             ),
             ("key s3cr3t/Key+1!", "key [redacted]!"),
             ("key s3cr3t%2FKey%2B1!", "key [redacted]"),

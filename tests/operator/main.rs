@@ -23,6 +23,7 @@ mod resource;
 mod scene;
 mod secrets;
 mod shutdown;
+mod signature;
 mod startup;
 mod storm;
 mod switches;

@@ -1,9 +1,4 @@
 //! Signature V1: HMAC-SHA1 over the sorted, percent-encoded parameters (dossier 5.1).
-//!
-//! The query is built here in the very form that is signed, and sent so: the service rebuilds the same bytes whatever its decoder does to blanks.
-
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,21 +8,8 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha1::Sha1;
 
+use super::{Parameters, Signed, VERSION, canonical_query, date, encode_into};
 use crate::live::credentials::Credentials;
-
-/// The API version of every action (dossier 0).
-const VERSION: &str = "2016-11-01";
-
-/// Parameters by name. In byte order of the raw names, as the signature wants them.
-pub type Parameters<'a> = BTreeMap<&'a str, &'a str>;
-
-/// A signed query, and the signature in it.
-pub struct SignedQuery {
-    /// The whole query as it must be sent, `Signature` last.
-    pub query: String,
-    /// The signature before it was percent-encoded, to be kept out of every message.
-    pub signature: String,
-}
 
 /// Signs a POST of `action` with its own parameters `business`. A name of the protocol in `business` yields to the protocol's own value.
 #[must_use]
@@ -37,7 +19,7 @@ pub fn sign(
     credentials: &Credentials,
     nonce: &str,
     now: Timestamp,
-) -> SignedQuery {
+) -> Signed {
     let date = date(now);
     let mut parameters: Parameters<'_> = business.iter().copied().collect();
     parameters.extend([
@@ -59,22 +41,11 @@ pub fn sign(
     let signature = signature(&string_to_sign("POST", &query), credentials.key_secret());
     query.push_str("&Signature=");
     encode_into(&mut query, &signature);
-    SignedQuery { query, signature }
-}
-
-/// The parameters as the service writes them down before it checks the signature.
-#[must_use]
-pub fn canonical_query(parameters: &Parameters<'_>) -> String {
-    let mut query = String::new();
-    for (name, value) in parameters {
-        if !query.is_empty() {
-            query.push('&');
-        }
-        encode_into(&mut query, name);
-        query.push('=');
-        encode_into(&mut query, value);
+    Signed {
+        query,
+        headers: Vec::new(),
+        signature,
     }
-    query
 }
 
 /// What the signature is made over; the path of this API is always `/`.
@@ -95,23 +66,6 @@ pub fn signature(string_to_sign: &str, key_secret: &SecretString) -> String {
     };
     mac.update(string_to_sign.as_bytes());
     STANDARD.encode(mac.finalize().into_bytes())
-}
-
-/// `2026-01-02T03:04:05Z`: whole seconds, UTC.
-fn date(now: Timestamp) -> String {
-    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// Keeps `A-Z a-z 0-9 - _ . ~`, writes every other byte as `%XX`.
-fn encode_into(out: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;

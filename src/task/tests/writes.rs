@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     events::Events,
-    live::{Account, Client as Live, ClientConfig, Credentials, Endpoint, Limiter},
+    live::{Account, Client as Live, ClientConfig, Credentials, Endpoint, Limiter, Signature},
     metrics::{Metrics, Outcome},
     policy::{Policy, PolicyInForce},
     task::{
@@ -161,6 +161,7 @@ async fn service() -> (Live, Arc<AtomicUsize>) {
     let config = ClientConfig {
         endpoint: Endpoint::parse(&endpoint, true).unwrap(),
         call_deadline: DEADLINE,
+        signature: Signature::V1,
     };
     let credentials = Credentials::new("testid", "testsecret".to_owned().into(), None);
     (Live::new(config, Some(credentials)).unwrap(), calls)
