@@ -30,12 +30,15 @@ lint: prerequisites ## Formatting, clippy, drift of what is generated, advisorie
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo build --workspace --bins
 	@$(BUILT)/debug/mixed-stream-operator crd | diff -u crds/mixedstreamtasks.yaml - || { echo "crds/ is out of date: run 'make generate'"; exit 1; }
+	@$(BUILT)/debug/mixed-stream-operator reasons | diff -u docs/reasons.md - || { echo "docs/reasons.md is out of date: run 'make generate'"; exit 1; }
 	@tests/advisories
 
-generate: prerequisites ## Write anew what is generated: crds/
+generate: prerequisites ## Write anew what is generated: crds/ and docs/reasons.md
 	cargo build --workspace --bins
 	$(BUILT)/debug/mixed-stream-operator crd > crds/mixedstreamtasks.yaml.new
 	mv crds/mixedstreamtasks.yaml.new crds/mixedstreamtasks.yaml
+	$(BUILT)/debug/mixed-stream-operator reasons > docs/reasons.md.new
+	mv docs/reasons.md.new docs/reasons.md
 
 bench: prerequisites ## Figures of the release build beside a bare floor, measured in one run; PARTS="single crowd relays gone" chooses
 	cargo build --release --workspace --bins

@@ -28,6 +28,8 @@ pub enum Command {
     Run(Box<RunFlags>),
     /// Print the `CustomResourceDefinition`
     Crd,
+    /// Print the page of reasons, in Markdown: what each reason in a condition means, and which answer of the service leads to it
+    Reasons,
 }
 
 /// The flags of `run`. Durations are written like 500ms, 10s or 2m.

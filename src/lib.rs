@@ -10,5 +10,6 @@ pub mod live;
 pub mod metrics;
 pub mod names;
 pub mod policy;
+pub mod reasons;
 pub mod task;
 pub mod telemetry;

@@ -5,7 +5,7 @@ use clap::Parser;
 use mixed_stream_operator::{
     api, app,
     cli::{Command, CommandLine},
-    telemetry,
+    reasons, telemetry,
 };
 use std::{process::ExitCode, time::Duration};
 
@@ -26,6 +26,10 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Crd => {
             print!("{}", api::crd_yaml()?);
+            Ok(())
+        }
+        Command::Reasons => {
+            print!("{}", reasons::page());
             Ok(())
         }
         Command::Run(flags) => {

@@ -100,6 +100,31 @@ pub enum Call {
 }
 
 impl Call {
+    /// Every question.
+    pub const ALL: [Self; 7] = [
+        Self::Start,
+        Self::Update,
+        Self::Stop,
+        Self::ListTask,
+        Self::ListPage,
+        Self::ChannelUsers,
+        Self::LiveRooms,
+    ];
+
+    /// What is asked, in words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Start => "Start",
+            Self::Update => "Update",
+            Self::Stop => "Stop",
+            Self::ListTask => "the list by task id",
+            Self::ListPage => "a page of the list",
+            Self::ChannelUsers => "a channel's users",
+            Self::LiveRooms => "the live channels",
+        }
+    }
+
     /// The action that carries it, whose quota it costs.
     #[must_use]
     pub const fn action(self) -> Action {

@@ -21,15 +21,17 @@ pub fn classify(
     }
     let code = code.unwrap_or_default().to_ascii_lowercase();
     let message = message.to_ascii_lowercase();
-    TABLE
-        .iter()
-        .find(|row| {
-            row.asked.covers(call)
-                && row.status.covers(http_status)
-                && row.code.covers(&code)
-                && row.message.covers(&message)
-        })
-        .map_or(Class::ServiceUnavailable, |row| row.class)
+    row(call, http_status, &code, &message).map_or(Class::ServiceUnavailable, |row| row.class)
+}
+
+/// The line that decides. Code and message are in lower case.
+fn row(call: Call, http_status: u16, code: &str, message: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| {
+        row.asked.covers(call)
+            && row.status.covers(http_status)
+            && row.code.covers(code)
+            && row.message.covers(message)
+    })
 }
 
 /// Whether `code` in an answer with status 200 is an error nevertheless: an older edition of the API documents such (dossier 2.1).

@@ -1,14 +1,7 @@
 use super::*;
+use crate::live::documented::DOCUMENTED;
 
-const ALL: [Call; 7] = [
-    Call::Start,
-    Call::Update,
-    Call::Stop,
-    Call::ListTask,
-    Call::ListPage,
-    Call::ChannelUsers,
-    Call::LiveRooms,
-];
+const ALL: [Call; 7] = Call::ALL;
 const ONE_TASK: [Call; 2] = [Call::Stop, Call::ListTask];
 const OTHERS: [Call; 2] = [Call::ListPage, Call::ChannelUsers];
 
@@ -464,5 +457,63 @@ fn the_list_of_channels() {
             "no such task",
             expected,
         );
+    }
+}
+
+/// What the documents describe is decided by a line of its own, never by the status alone, but for the gateway's many words for a bad parameter and
+/// for failures without a code.
+#[test]
+fn every_documented_answer_has_its_line() {
+    let general = [
+        "",
+        "InvalidParam",
+        "InvalidTimeStamp.Format",
+        "MissingParameter",
+        "MissingTaskId",
+        "InvalidParameter",
+        "InvalidTaskId",
+        "UnsupportedHTTPMethod",
+        "InvalidParameter.Format",
+        "InvalidTask.IDError",
+        "InputInvalid",
+        // Of a task where none was asked about.
+        "NotFound.Task",
+        "InvalidParameter.TaskId",
+        "CodeTaskNotExist",
+        "InvalidTask.NotFound",
+    ];
+    for answer in DOCUMENTED {
+        for (call, status) in answer
+            .calls
+            .iter()
+            .flat_map(|call| answer.statuses.iter().map(move |status| (*call, *status)))
+        {
+            let code = answer.code.to_ascii_lowercase();
+            let message = answer.message.to_ascii_lowercase();
+            let row = row(call, status, &code, &message);
+            let by_status = row.is_none_or(|row| {
+                matches!(row.code, Text::Any) && matches!(row.message, Text::Any)
+            });
+            assert!(
+                !by_status || general.contains(&answer.code),
+                "{call:?} {status} {code} {message}"
+            );
+        }
+    }
+}
+
+/// The status never changes what a documented code means.
+#[test]
+fn a_documented_code_means_the_same_with_every_status() {
+    for answer in DOCUMENTED.iter().filter(|answer| !answer.code.is_empty()) {
+        for call in answer.calls {
+            let class = |status| classify(*call, status, Some(answer.code), answer.message, false);
+            let classes: std::collections::BTreeSet<_> = answer
+                .statuses
+                .iter()
+                .map(|status| class(*status))
+                .collect();
+            assert_eq!(classes.len(), 1, "{answer:?} {call:?}");
+        }
     }
 }

@@ -89,8 +89,8 @@ mod tests {
         }
     }
 
-    fn off_by(seconds: i64) -> Option<Timestamp> {
-        Some(Timestamp::now() + SignedDuration::from_secs(seconds))
+    fn off_by(seconds: i64) -> Timestamp {
+        Timestamp::now() + SignedDuration::from_secs(seconds)
     }
 
     fn ahead(clock: &ServiceClock) -> i64 {
@@ -101,7 +101,7 @@ mod tests {
     fn the_measured_offset_is_told_and_kept() {
         let clock = ServiceClock::default();
         for (seconds, words) in [(1200, "ahead of"), (-1200, "behind")] {
-            let failure = clock.learn(refused(), off_by(seconds));
+            let failure = clock.learn(refused(), Some(off_by(seconds)));
             assert!((ahead(&clock) - seconds).abs() <= 1, "{failure}");
             let told = format!(
                 "the service's clock is {} s {words} this machine's: Specified time",
@@ -113,16 +113,16 @@ mod tests {
             assert!((dated - seconds).abs() <= 2);
         }
         let before = ahead(&clock);
-        let words = clock.learn(refused(), off_by(before - 3)).message;
+        let words = clock.learn(refused(), Some(off_by(before - 3))).message;
         assert_eq!(ahead(&clock), before, "the same offset: {words}");
-        clock.learn(refused(), off_by(0));
+        clock.learn(refused(), Some(off_by(0)));
         assert_eq!(ahead(&clock).abs(), 0, "a clock that was put right");
     }
 
     #[test]
     fn what_cannot_be_right_is_not_believed_and_not_tried_at_once() {
         let clock = ServiceClock::default();
-        for theirs in [None, off_by(86_460), off_by(-86_460)] {
+        for theirs in [None, Some(off_by(86_460)), Some(off_by(-86_460))] {
             let failure = clock.learn(refused(), theirs);
             assert_eq!(ahead(&clock), 0);
             assert_eq!(failure.retry_after, Some(NOTHING_TO_SIGN_BY), "{failure}");
@@ -133,7 +133,7 @@ mod tests {
     fn other_failures_say_nothing_of_clocks() {
         let clock = ServiceClock::default();
         let other = unavailable("words".to_owned());
-        assert_eq!(clock.learn(other.clone(), off_by(1200)), other);
+        assert_eq!(clock.learn(other.clone(), Some(off_by(1200))), other);
         assert_eq!(ahead(&clock), 0);
     }
 }

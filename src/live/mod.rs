@@ -9,6 +9,7 @@ pub mod class;
 pub mod client;
 mod clock;
 pub mod credentials;
+pub mod documented;
 pub mod endpoint;
 pub mod limiter;
 mod message;

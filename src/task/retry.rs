@@ -109,6 +109,17 @@ impl Cause {
         }
     }
 
+    /// How the next attempts are spaced, in words.
+    #[must_use]
+    pub fn spacing_in_words(self) -> &'static str {
+        match self.spacing() {
+            Spacing::AtOnce(1) => "once at once, then as failures that pass",
+            Spacing::AtOnce(_) => "twice at once, then as failures that pass",
+            Spacing::Doubling => "as failures that pass",
+            Spacing::Slow => "as refusals",
+        }
+    }
+
     /// Whether a changed spec may change the answer, so that it is worth asking again at once.
     fn ends_with_generation(self) -> bool {
         match self {

@@ -16,6 +16,8 @@ use crate::relay::{ROOMS, START, STOP, with};
 use crate::scene::APP;
 
 const BOTH: [(Signature, &str); 2] = [(Signature::V1, "v1"), (Signature::V3, "v3")];
+/// No part of it is a word that a message may have.
+const OTHER: &str = "0ther-secret";
 const TASK: &str = "final-42";
 const CHANNEL: &str = "room-42";
 /// Characters that a query and a header carry in different ways.
@@ -109,29 +111,29 @@ async fn each_refusal_of_the_gateway_is_understood_with_both_signatures() {
     let simulator = Simulator::start().await.unwrap();
     let keys = json!({"keys": [
         {"id": "testid", "secret": "testsecret"},
-        {"id": "off", "secret": "s", "enabled": false},
-        {"id": "STS.a", "secret": "s", "token": "token-a"},
-        {"id": "STS.b", "secret": "s", "token": "token-b"},
-        {"id": "STS.old", "secret": "s", "token": "token-old", "expiresAt": "2020-01-01T00:00:00Z"},
+        {"id": "off", "secret": "0ther-secret", "enabled": false},
+        {"id": "STS.a", "secret": "0ther-secret", "token": "token-a"},
+        {"id": "STS.b", "secret": "0ther-secret", "token": "token-b"},
+        {"id": "STS.old", "secret": "0ther-secret", "token": "token-old", "expiresAt": "2020-01-01T00:00:00Z"},
     ]});
     simulator.set_account("default", &keys).await.unwrap();
     let (app, task, _) = ids();
     for (signature, name) in BOTH {
         for (key, code) in [
             (("testid", "wr0ng/secret", None), "SignatureDoesNotMatch"),
-            (("nobody", "s", None), "InvalidAccessKeyId.NotFound"),
-            (("off", "s", None), "InvalidAccessKeyId.Inactive"),
-            (("STS.a", "s", None), "InvalidAccessKeyId.NotFound"),
+            (("nobody", OTHER, None), "InvalidAccessKeyId.NotFound"),
+            (("off", OTHER, None), "InvalidAccessKeyId.Inactive"),
+            (("STS.a", OTHER, None), "InvalidAccessKeyId.NotFound"),
             (
-                ("STS.a", "s", Some("token-b")),
+                ("STS.a", OTHER, Some("token-b")),
                 "InvalidSecurityToken.MismatchWithAccessKey",
             ),
             (
-                ("STS.a", "s", Some("token-x")),
+                ("STS.a", OTHER, Some("token-x")),
                 "InvalidSecurityToken.Malformed",
             ),
             (
-                ("STS.old", "s", Some("token-old")),
+                ("STS.old", OTHER, Some("token-old")),
                 "InvalidSecurityToken.Expired",
             ),
         ] {
@@ -141,7 +143,7 @@ async fn each_refusal_of_the_gateway_is_understood_with_both_signatures() {
             assert_eq!(failure.class, Class::CredentialsRejected, "{failure:?}");
             assert_eq!(failure.delivery, Delivery::Answered);
             let shown = format!("{failure:?} {failure}");
-            for secret in ["wr0ng", "token-", "SignatureNonce", "x-acs-"] {
+            for secret in ["wr0ng", OTHER, "token-", "SignatureNonce", "x-acs-"] {
                 assert!(!shown.contains(secret), "{name}: {secret} in {shown}");
             }
         }

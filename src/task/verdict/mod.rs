@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{CallRecord, Claim, ConditionType, DeletionPolicy, MixedStreamTaskStatus, Phase, Reason},
-    live::{Action, Class},
+    live::{Action, Call, Class},
 };
 use jiff::{Timestamp, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -374,25 +374,7 @@ pub(super) fn fault(wait: &Wait) -> String {
     let class = match wait.cause {
         Cause::Unconfirmed | Cause::Open => "is not confirmed",
         Cause::Foreign => "shows a task that this object did not start",
-        Cause::Answer(class) => match class {
-            Class::NotFoundLike => "was answered not-found",
-            Class::InternalError => "failed inside the service",
-            Class::Throttled => "is throttled",
-            Class::ServiceUnavailable => "was not answered properly",
-            Class::AppIdRejected => "was refused for its application",
-            Class::RequestRejected => "was refused",
-            Class::AccessDenied => "was denied",
-            Class::ServiceNotEnabled => "was refused for the account",
-            Class::CredentialsMissing => "could not be sent",
-            Class::CredentialsRejected => "was refused for the credentials",
-            Class::ClockSkew => "was refused for its date",
-            Class::NonceUsed => "was refused as a repetition",
-            Class::ChannelAbsent => "was refused for its channel",
-            Class::TaskExists => "was refused for its task id",
-            Class::NotCleared => "was refused for a task that is not cleared yet",
-            Class::OutputBusy => "was refused for an output",
-            Class::QuotaExceeded => "was refused for the number of tasks",
-        },
+        Cause::Answer(class) => became_of(class),
     };
     if wait.words.is_empty() {
         class.to_owned()
@@ -401,7 +383,33 @@ pub(super) fn fault(wait: &Wait) -> String {
     }
 }
 
-pub(super) fn advice(cause: Cause) -> &'static str {
+/// What became of a call, after its action's name.
+#[must_use]
+pub fn became_of(class: Class) -> &'static str {
+    match class {
+        Class::NotFoundLike => "was answered not-found",
+        Class::InternalError => "failed inside the service",
+        Class::Throttled => "is throttled",
+        Class::ServiceUnavailable => "was not answered properly",
+        Class::AppIdRejected => "was refused for its application",
+        Class::RequestRejected => "was refused",
+        Class::AccessDenied => "was denied",
+        Class::ServiceNotEnabled => "was refused for the account",
+        Class::CredentialsMissing => "could not be sent",
+        Class::CredentialsRejected => "was refused for the credentials",
+        Class::ClockSkew => "was refused for its date",
+        Class::NonceUsed => "was refused as a repetition",
+        Class::ChannelAbsent => "was refused for its channel",
+        Class::TaskExists => "was refused for its task id",
+        Class::NotCleared => "was refused for a task that is not cleared yet",
+        Class::OutputBusy => "was refused for an output",
+        Class::QuotaExceeded => "was refused for the number of tasks",
+    }
+}
+
+/// What helps, in a sentence.
+#[must_use]
+pub fn advice(cause: Cause) -> &'static str {
     match cause {
         Cause::Unconfirmed | Cause::Open | Cause::Foreign => "It is tried again.",
         Cause::Answer(class) => match class {
@@ -467,5 +475,26 @@ pub fn reason(cause: Cause) -> Reason {
             Class::NotCleared | Class::OutputBusy => Reason::CoolingDown,
             Class::QuotaExceeded => Reason::QuotaExceeded,
         },
+    }
+}
+
+/// The reason that a failed call of this kind is told as, while nothing else is known.
+#[must_use]
+pub fn told_as(call: Call, class: Class) -> Reason {
+    match (call, class) {
+        // Not a failure: the list has to confirm it.
+        (Call::Stop | Call::ListTask, Class::NotFoundLike) => Reason::StopUnconfirmed,
+        // The task is gone, it seems; the next reads of the list tell.
+        (Call::Update, Class::NotFoundLike | Class::ChannelAbsent) => Reason::Updating,
+        (
+            Call::Start
+            | Call::Update
+            | Call::Stop
+            | Call::ListTask
+            | Call::ListPage
+            | Call::ChannelUsers
+            | Call::LiveRooms,
+            _,
+        ) => reason(Cause::Answer(class)),
     }
 }

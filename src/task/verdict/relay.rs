@@ -1,9 +1,9 @@
 //! What is told of a relay that lives.
 
-use super::{Verdict, advice, fault, on_deletion, reason, who, with_schedule};
+use super::{Verdict, advice, fault, on_deletion, reason, told_as, who, with_schedule};
 use crate::{
     api::{Claim, ConditionType, Phase, Reason, RestartPolicy, StopReason},
-    live::{Action, Class},
+    live::{Action, Call, Class},
     task::{
         ledger::Ledger,
         ownership::Rival,
@@ -205,11 +205,8 @@ pub fn update_fails(wait: Option<&Wait>, claim: Option<Claim>) -> Verdict {
         return updating(claim);
     };
     let reason = match wait.cause {
-        // The task is gone, it seems; the next reads of the list tell.
-        Cause::Answer(Class::NotFoundLike | Class::ChannelAbsent) => Reason::Updating,
-        cause @ (Cause::Answer(_) | Cause::Unconfirmed | Cause::Open | Cause::Foreign) => {
-            reason(cause)
-        }
+        Cause::Answer(class) => told_as(Call::Update, class),
+        cause @ (Cause::Unconfirmed | Cause::Open | Cause::Foreign) => reason(cause),
     };
     let text = format!(
         "UpdateLiveMPUTask {}: {} The relay runs on as it was before the change.",

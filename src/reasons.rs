@@ -1,0 +1,304 @@
+//! The page of reasons, `docs/reasons.md`: written from the same tables that the operator decides by.
+
+use std::fmt::Write as _;
+
+use crate::{
+    api::{ConditionType, Reason},
+    live::{
+        Call, Class, classify,
+        documented::{DOCUMENTED, Documented},
+    },
+    task::{
+        retry::Cause,
+        verdict::{advice, became_of, reason, told_as},
+    },
+};
+
+/// What a reason means, and what to do about it.
+const fn explained(reason: Reason) -> (&'static str, &'static str) {
+    match reason {
+        Reason::Armed => (
+            "the task is this object's",
+            "nothing: it will be stopped on deletion",
+        ),
+        Reason::Running => ("the relay runs as the spec asks", "nothing"),
+        Reason::Stopped => (
+            "the relay is stopped",
+            "nothing: `spec.desiredState` asks for it",
+        ),
+        Reason::Completed => (
+            "the relay is over and stays so",
+            "the message says why, and how to start it again",
+        ),
+        Reason::Suspended => (
+            "nothing is sent to the service",
+            "nothing: `spec.suspend` asks for hands off",
+        ),
+        Reason::Starting => ("Start is on its way", "nothing"),
+        Reason::Updating => ("Update is on its way", "nothing"),
+        Reason::Stopping => ("Stop is on its way", "nothing"),
+        Reason::WaitingForChannel => (
+            "nobody is in the channel",
+            "somebody has to join the channel that the message names; the relay starts then",
+        ),
+        Reason::WaitingForSecret => (
+            "a Secret or its key is missing, or may not be read",
+            "create what the message names, or let the operator read it; a relay that runs runs on",
+        ),
+        Reason::CoolingDown => (
+            "an output or the task id was in use a moment ago",
+            "nothing: the service wants ten seconds between two uses",
+        ),
+        Reason::OutcomeUnknown => (
+            "a Start had no answer",
+            "nothing: the list is asked until it is certain whether the relay runs. Where the list is denied, grant it",
+        ),
+        Reason::Throttled => (
+            "the account's quota is used up, by this operator or by others",
+            "nothing: it is tried again. Where it lasts, have the quota raised, or give others less of it",
+        ),
+        Reason::ServiceUnavailable => (
+            "the service fails, does not answer, or refuses the date of the calls",
+            "nothing: it is tried again. Where the message speaks of the clock, put the node's clock right",
+        ),
+        Reason::StopUnconfirmed => (
+            "Stop found nothing to stop, and nothing proves that the task is gone",
+            "the message says what would. Check the task in the console",
+        ),
+        Reason::TaskIdInUse => (
+            "another object holds the task (`kubectl get mst -A` shows the ids), or something else than an object started it",
+            "delete one of the two objects, name another task, or take the running one over with `mixedstream.io/adopt-running-task`",
+        ),
+        Reason::OutputInUse => (
+            "another object has an output",
+            "name another one, or delete that object. A relay that runs runs on as it was",
+        ),
+        Reason::AppNotAllowed => (
+            "`--app-policy` does not let this namespace name this application or task",
+            "change one of the two. The object's deletion stops nothing unless it held the task before",
+        ),
+        Reason::InvalidSpec => (
+            "the stored object cannot be read, or an address behind an output is none",
+            "mend the field or the key that the message names",
+        ),
+        Reason::AppIdRejected => (
+            "the service does not know the application, or it is another account's",
+            "check `spec.appId`, and that the credentials are of the account that owns it",
+        ),
+        Reason::RequestRejected => (
+            "the service refuses the request",
+            "its words are in the message: change the spec, or ask the vendor",
+        ),
+        Reason::AccessDenied => (
+            "the account's access policy denies the action",
+            "grant the action that the message names",
+        ),
+        Reason::ServiceNotEnabled => (
+            "the account has not enabled ApsaraVideo Live, or it is suspended",
+            "enable it, or settle what suspended it",
+        ),
+        Reason::CredentialsMissing => (
+            "there is nothing to sign with",
+            "give the operator credentials and restart it",
+        ),
+        Reason::CredentialsRejected => (
+            "the key, its secret or its token is wrong, disabled or expired",
+            "give the operator valid credentials and restart it",
+        ),
+        Reason::QuotaExceeded => (
+            "the account runs as many tasks as it may",
+            "stop some, or have the service raise the number",
+        ),
+    }
+}
+
+const INTRODUCTION: &str = "\
+# Reasons
+
+Written by `mixed-stream-operator reasons` from the tables that the operator decides by; `make generate` writes it anew.
+
+`Ready` is always there. Where it is not True, `Reconciling` (it heals by itself) or `Stalled` (somebody has to act) has the same reason and message. The message says
+since when, and how often it is tried again.
+
+";
+
+const CLASSES: &str = "
+## What became of a call
+
+Every answer of the service, and every silence, is of one of these classes, which are also the values of the label `result` of `mixed_stream_live_calls_total`. *May have been
+done* says whether the call may have been carried out although it was answered so; a call without any answer always may. *Tried again*: failures that pass
+wait by `--backoff-min` and `--backoff-max`, refusals by `--slow-backoff-min` and `--slow-backoff-max`; a call that says how long to wait is obeyed.
+
+| class | the message says: the action … | and | reason | may have been done | tried again |
+| --- | --- | --- | --- | --- | --- |
+";
+
+const ANSWERS: &str = "
+## Which answer is which
+
+The answers that the vendor's documents describe, of this API and of those beside it, and candidates where the service's own words are not known (under `InvalidParam` the words alone
+tell). The code decides; case does not matter, and the status only where there is no known code: 403 is `access_denied`, 429 `throttled`, 408 and 5xx
+`service_unavailable`, other 4xx `request_rejected`. Any error with the header `x-acs-retry-after` is `throttled`.
+
+| status | code | words | asked for | class | reason |
+| --- | --- | --- | --- | --- | --- |
+";
+
+/// The whole page, in Markdown.
+#[must_use]
+pub fn page() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    page.push_str("| reason | under | what it means | what to do |\n| --- | --- | --- | --- |\n");
+    for under in [
+        ConditionType::Ready,
+        ConditionType::Reconciling,
+        ConditionType::Stalled,
+    ] {
+        for reason in Reason::ALL
+            .into_iter()
+            .filter(|reason| reason.condition() == under)
+        {
+            let (meaning, remedy) = explained(reason);
+            row(
+                &mut page,
+                &[&code(reason.as_str()), under.as_str(), meaning, remedy],
+            );
+        }
+    }
+    page.push_str(CLASSES);
+    for class in Class::ALL {
+        let cause = Cause::Answer(class);
+        let done = if class.may_have_taken_effect() {
+            "yes"
+        } else {
+            "no"
+        };
+        row(
+            &mut page,
+            &[
+                &code(class.label()),
+                became_of(class),
+                advice(cause),
+                &reasons_of(class),
+                done,
+                cause.spacing_in_words(),
+            ],
+        );
+    }
+    page.push_str(ANSWERS);
+    for answer in DOCUMENTED {
+        let statuses: Vec<String> = answer.statuses.iter().map(u16::to_string).collect();
+        for (calls, class, reason) in groups(answer) {
+            row(
+                &mut page,
+                &[
+                    &statuses.join(", "),
+                    &code(answer.code),
+                    answer.message,
+                    &calls,
+                    &code(class.label()),
+                    &code(reason.as_str()),
+                ],
+            );
+        }
+    }
+    page
+}
+
+/// The reasons that a class is told as: which one depends on what was asked.
+fn reasons_of(class: Class) -> String {
+    let mut reasons: Vec<Reason> = DOCUMENTED
+        .iter()
+        .flat_map(groups)
+        .filter(|(_, known, _)| *known == class)
+        .map(|(_, _, reason)| reason)
+        .collect();
+    reasons.sort_by_key(|reason| reason.as_str());
+    reasons.dedup();
+    if reasons.is_empty() {
+        reasons.push(reason(Cause::Answer(class)));
+    }
+    let words: Vec<String> = reasons.iter().map(|reason| code(reason.as_str())).collect();
+    words.join(", ")
+}
+
+/// The calls for which an answer means the same, in words.
+fn groups(answer: &Documented) -> Vec<(String, Class, Reason)> {
+    let status = answer.statuses.first().copied().unwrap_or_default();
+    let mut groups: Vec<(Vec<Call>, Class, Reason)> = Vec::new();
+    for call in answer.calls {
+        let code = Some(answer.code).filter(|code| !code.is_empty());
+        let class = classify(*call, status, code, answer.message, false);
+        let reason = told_as(*call, class);
+        match groups
+            .iter_mut()
+            .find(|(_, known, told)| (*known, *told) == (class, reason))
+        {
+            Some((calls, _, _)) => calls.push(*call),
+            None => groups.push((vec![*call], class, reason)),
+        }
+    }
+    let named = |calls: Vec<Call>| {
+        if calls.len() == Call::ALL.len() {
+            return "anything".to_owned();
+        }
+        let words: Vec<&str> = calls.into_iter().map(Call::words).collect();
+        words.join(", ")
+    };
+    groups
+        .into_iter()
+        .map(|(calls, class, reason)| (named(calls), class, reason))
+        .collect()
+}
+
+fn code(text: &str) -> String {
+    if text.is_empty() {
+        "any other, or none".to_owned()
+    } else {
+        format!("`{text}`")
+    }
+}
+
+fn row(page: &mut String, cells: &[&str]) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(page, "| {} |", cells.join(" | "));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_the_one_in_the_documentation() {
+        let committed = include_str!("../docs/reasons.md");
+        let differs = page()
+            .lines()
+            .zip(committed.lines())
+            .find(|(ours, theirs)| ours != theirs)
+            .map(|(ours, _)| ours.to_owned());
+        assert!(
+            committed == page(),
+            "docs/reasons.md is out of date, run 'make generate'; the first line that differs: {differs:?}"
+        );
+    }
+
+    #[test]
+    fn every_reason_and_every_class_is_on_the_page() {
+        let page = page();
+        for reason in Reason::ALL {
+            assert!(page.contains(&format!("\n| `{reason}` | ")), "{reason}");
+        }
+        for class in Class::ALL {
+            assert!(page.contains(&format!("\n| `{}` | ", class.label())));
+        }
+    }
+
+    /// A cell is one line and does not end its row early.
+    #[test]
+    fn every_row_has_its_cells() {
+        for line in page().lines().filter(|line| line.starts_with('|')) {
+            let cells = line.matches(" | ").count();
+            assert!([3, 5].contains(&cells), "{line}");
+        }
+    }
+}
