@@ -5,7 +5,7 @@ use crate::{
     cli::Settings,
     events::Events,
     health::Health,
-    live::{Account, Client, ClientConfig, Limiter},
+    live::{Account, Client, ClientConfig, Limiter, Provider},
     metrics::Metrics,
     policy::{Policy, PolicyFile, PolicyInForce},
     task::{cluster::Cluster, controller, evidence::Evidence, retry::Paces, shared::Shared},
@@ -59,7 +59,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         call_deadline: settings.paces.call_deadline,
         signature: settings.signature,
     };
-    let live = Client::new(config, settings.credentials)?;
+    let live = Client::new(config, Provider::fixed(settings.credentials))?;
 
     let metrics = Arc::new(Metrics::new(&Evidence::KINDS));
     let health = Arc::new(Health::new(started, settings.paces.call_deadline));

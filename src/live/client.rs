@@ -10,11 +10,9 @@ use uuid::Uuid;
 
 use super::actions::Call;
 use super::clock::ServiceClock;
-use super::credentials::Credentials;
+use super::credentials::Provider;
 use super::endpoint::Endpoint;
-use super::outcome::{
-    Answer, Body, Delivery, Failure, Reply, Wait, credentials_missing, judge, unavailable,
-};
+use super::outcome::{Answer, Body, Delivery, Failure, Reply, Wait, judge, unavailable};
 use super::redact;
 use super::reply::{Misshapen, Object};
 use super::sign::{Signature, Signed};
@@ -49,9 +47,12 @@ pub enum ClientError {
     Http(String),
 }
 
-/// The client. Cheap to clone; clones share connections.
+/// The client. Cheap to clone; clones share connections, and what is known of the service's clock.
 #[derive(Debug, Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client {
+    inner: Arc<Inner>,
+    credentials: Provider,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -59,7 +60,6 @@ struct Inner {
     endpoint: Endpoint,
     deadline: Duration,
     signature: Signature,
-    credentials: Option<Credentials>,
     clock: ServiceClock,
 }
 
@@ -70,15 +70,12 @@ struct Silence {
 }
 
 impl Client {
-    /// A client that signs with `credentials`; without any, every call fails as [`super::Class::CredentialsMissing`] and sends nothing. The process must
-    /// have a TLS provider installed before.
+    /// A client that signs with what `credentials` gives at each call; without any a call fails and sends nothing. The process must have a TLS
+    /// provider installed before.
     ///
     /// # Errors
     /// When the HTTP client cannot be set up.
-    pub fn new(
-        config: ClientConfig,
-        credentials: Option<Credentials>,
-    ) -> Result<Self, ClientError> {
+    pub fn new(config: ClientConfig, credentials: Provider) -> Result<Self, ClientError> {
         let ClientConfig {
             endpoint,
             call_deadline: deadline,
@@ -97,14 +94,25 @@ impl Client {
             .pool_idle_timeout(IDLE_TIME)
             .build()
             .map_err(|error| ClientError::Http(causes(&error.without_url())))?;
-        Ok(Self(Arc::new(Inner {
-            http,
-            endpoint,
-            deadline,
-            signature,
+        Ok(Self {
+            inner: Arc::new(Inner {
+                http,
+                endpoint,
+                deadline,
+                signature,
+                clock: ServiceClock::default(),
+            }),
             credentials,
-            clock: ServiceClock::default(),
-        })))
+        })
+    }
+
+    /// The same client, which shares connections and what is known of the service's clock, but signs with other credentials.
+    #[must_use]
+    pub fn with_credentials(&self, credentials: Provider) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            credentials,
+        }
     }
 
     /// One request, and what became of it. None of `hidden` is shown in it.
@@ -117,10 +125,8 @@ impl Client {
         says_gone: impl Fn(&str) -> bool,
         read: impl Fn(&Object) -> Result<T, Misshapen>,
     ) -> Reply<T> {
-        let inner = &*self.0;
-        let Some(credentials) = &inner.credentials else {
-            return Err(credentials_missing());
-        };
+        let inner = &*self.inner;
+        let credentials = &*self.credentials.current().await?;
         let begun = Instant::now();
         let nonce = Uuid::new_v4().simple().to_string();
         let signed = inner.signature.sign(

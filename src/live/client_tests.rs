@@ -19,6 +19,7 @@ use super::*;
 use crate::live::actions::{AppId, ChannelId, ChannelUsers, ListedTask, TaskId};
 use crate::live::calls::{LIST_BODY, SMALL_BODY};
 use crate::live::class::Class;
+use crate::live::credentials::Credentials;
 use crate::live::outcome::Success;
 use crate::live::sign::v1;
 
@@ -145,7 +146,7 @@ pub(in crate::live) fn client_signing(
             call_deadline: deadline,
             signature,
         },
-        Some(credentials()),
+        Provider::fixed(Some(credentials())),
     )
     .unwrap()
 }
@@ -469,7 +470,7 @@ async fn without_credentials_nothing_is_sent() {
             call_deadline: LONG,
             signature: Signature::V1,
         },
-        None,
+        Provider::fixed(None),
     )
     .unwrap();
     let failure = client.stop(&app(), &task()).await.unwrap_err();
@@ -587,6 +588,30 @@ async fn after_a_refused_date_the_services_clock_counts() {
     );
 }
 
+/// The peer serves one connection at a time: a second one would not be answered.
+#[tokio::test]
+async fn a_client_with_other_credentials_shares_connections_and_clock() {
+    let theirs = Timestamp::now() + SignedDuration::from_mins(20);
+    let date = jiff::fmt::rfc2822::to_string(&theirs.to_zoned(jiff::tz::TimeZone::UTC)).unwrap();
+    let expired = r#"{"Code":"InvalidTimeStamp.Expired","Message":"expired"}"#;
+    let acts = [
+        Act::SayAndStay(http(400, &format!("Date: {date}\r\n"), expired)),
+        Act::SayAndStay(http(200, "", r#"{"RequestId":"r"}"#)),
+    ];
+    let mut peer = peer(acts).await;
+    let client = client_to(peer.address, LONG);
+    let others = Credentials::new("otherid", SecretString::from("other"), None);
+    let other = client.with_credentials(Provider::fixed(Some(others)));
+    assert!(client.stop(&app(), &task()).await.is_err());
+    assert!(other.stop(&app(), &task()).await.is_ok());
+    let sent = [(); 2].map(|()| parameters(&peer.heads.try_recv().unwrap()));
+    assert_eq!(sent[0]["AccessKeyId"], "testid");
+    assert_eq!(sent[1]["AccessKeyId"], "otherid");
+    assert!(!sent[1].contains_key("SecurityToken"));
+    let date: Timestamp = sent[1]["Timestamp"].parse().unwrap();
+    assert!(date.duration_since(theirs).unsigned_abs() < Duration::from_mins(1));
+}
+
 /// A kept connection that the peer has closed costs no second request on the wire.
 #[tokio::test]
 async fn a_reset_on_a_kept_connection_is_not_sent_again() {
@@ -623,7 +648,7 @@ async fn a_connection_that_is_never_ready_means_never_sent() {
         call_deadline: Duration::from_millis(400),
         signature: Signature::V1,
     };
-    let failure = Client::new(config, Some(credentials()))
+    let failure = Client::new(config, Provider::fixed(Some(credentials())))
         .unwrap()
         .stop(&app(), &task())
         .await

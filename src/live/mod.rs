@@ -29,7 +29,7 @@ pub use actions::{
 pub use answer::{classify, says_task_is_gone};
 pub use class::Class;
 pub use client::{Client, ClientConfig, ClientError};
-pub use credentials::{Credentials, CredentialsError};
+pub use credentials::{Credentials, CredentialsError, Provider};
 pub use endpoint::{Endpoint, EndpointError};
 pub use limiter::{Limiter, Permit, Taken, Ticket};
 pub use outcome::{Delivery, Failure, Reply, Success};

@@ -3,7 +3,9 @@
 use super::*;
 use crate::{
     events::Events,
-    live::{Account, Client as Live, ClientConfig, Credentials, Endpoint, Limiter, Signature},
+    live::{
+        Account, Client as Live, ClientConfig, Credentials, Endpoint, Limiter, Provider, Signature,
+    },
     metrics::{Metrics, Outcome},
     policy::{Policy, PolicyInForce},
     task::{
@@ -164,7 +166,8 @@ async fn service() -> (Live, Arc<AtomicUsize>) {
         signature: Signature::V1,
     };
     let credentials = Credentials::new("testid", "testsecret".to_owned().into(), None);
-    (Live::new(config, Some(credentials)).unwrap(), calls)
+    let credentials = Provider::fixed(Some(credentials));
+    (Live::new(config, credentials).unwrap(), calls)
 }
 
 /// An operator that knows `object` as it is, while `server` may know better.

@@ -1,8 +1,12 @@
 //! What requests are signed with. Secrets are `secrecy` types from the moment they are read, and no `Debug` shows them.
 
+mod provider;
+
 use std::fmt;
 
 use secrecy::SecretString;
+
+pub use provider::Provider;
 
 const KEY_ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
 const KEY_SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
