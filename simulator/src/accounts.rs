@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Action;
-use crate::clock::Millis;
+use crate::clock::{Millis, Moment};
+use crate::sts::{OidcProvider, Role, Session, SessionView};
 
 /// An access key, as the admin gives it.
 #[derive(Debug, Clone, Deserialize)]
@@ -55,6 +56,15 @@ pub struct Account {
     /// The share of each quota that somebody else uses up, 0 to 1.
     #[serde(default)]
     pub neighbour_share: f64,
+    /// The clusters whose tokens it knows.
+    #[serde(default)]
+    pub oidc_providers: Vec<OidcProvider>,
+    /// The roles that can be assumed.
+    #[serde(default)]
+    pub roles: Vec<Role>,
+    /// The role of the machine that has the simulated metadata server.
+    #[serde(default)]
+    pub instance_role: Option<String>,
 }
 
 /// New values for some fields of an account.
@@ -68,6 +78,9 @@ pub struct AccountPatch {
     denial_code: Option<String>,
     quotas: Option<BTreeMap<Action, u32>>,
     neighbour_share: Option<f64>,
+    oidc_providers: Option<Vec<OidcProvider>>,
+    roles: Option<Vec<Role>>,
+    instance_role: Option<String>,
 }
 
 /// An account as it is shown: without secrets.
@@ -118,6 +131,9 @@ impl Account {
             denial_code,
             quotas,
             neighbour_share,
+            oidc_providers,
+            roles,
+            instance_role,
         } = patch;
         self.service_enabled = service_enabled.unwrap_or(self.service_enabled);
         self.neighbour_share = neighbour_share.unwrap_or(self.neighbour_share);
@@ -135,6 +151,15 @@ impl Account {
         }
         if let Some(quotas) = quotas {
             self.quotas = quotas;
+        }
+        if let Some(providers) = oidc_providers {
+            self.oidc_providers = providers;
+        }
+        if let Some(roles) = roles {
+            self.roles = roles;
+        }
+        if let Some(role) = instance_role {
+            self.instance_role = Some(role).filter(|role| !role.is_empty());
         }
     }
 }
@@ -163,6 +188,8 @@ pub struct Directory {
     accounts: BTreeMap<String, Account>,
     keys: HashMap<String, KnownKey>,
     owners: HashMap<String, String>,
+    /// Triples that were given out, by key id, with the account.
+    sessions: BTreeMap<String, (Arc<str>, Session)>,
 }
 
 impl Directory {
@@ -187,9 +214,56 @@ impl Directory {
         self.accounts.get(id)
     }
 
-    /// The key of an id.
+    /// The key of an id, be it an account's own or one that was given out.
     pub fn key(&self, id: &str) -> Option<&KnownKey> {
         self.keys.get(id)
+    }
+
+    /// The account whose machine has the metadata server.
+    pub fn instance(&self) -> Option<(&Account, &str)> {
+        self.accounts
+            .values()
+            .find_map(|account| Some((account, account.instance_role.as_deref()?)))
+    }
+
+    /// Makes a triple known.
+    pub fn give_out(&mut self, account: &str, session: Session) {
+        let id = session.key.id.clone();
+        let known = KnownKey {
+            account: account.into(),
+            key: session.key.clone(),
+        };
+        self.sessions
+            .insert(id.clone(), (Arc::clone(&known.account), session));
+        self.keys.insert(id, known);
+    }
+
+    /// The triple of a key id, if it was given out.
+    pub fn session(&self, key_id: &str) -> Option<&Session> {
+        self.sessions.get(key_id).map(|(_, session)| session)
+    }
+
+    /// All triples that an account has given out, the oldest first.
+    pub fn sessions(&self, account: &str) -> Vec<SessionView<'_>> {
+        let mut sessions: Vec<&Session> = self
+            .sessions
+            .values()
+            .filter(|(owner, _)| **owner == *account)
+            .map(|(_, session)| session)
+            .collect();
+        sessions.sort_by_key(|session| session.issued);
+        sessions.into_iter().map(Session::view).collect()
+    }
+
+    /// Ends all triples that an account has given out; they are known to be expired from now on.
+    pub fn end_sessions(&mut self, account: &str, now: Moment) {
+        let end = Timestamp::from_millisecond(now.simulated).unwrap_or(Timestamp::MIN);
+        for (owner, session) in self.sessions.values_mut() {
+            if **owner == *account && session.end() > now.simulated {
+                session.key.expires_at = Some(end);
+            }
+        }
+        self.index();
     }
 
     /// Whether some key other than this one has this token.
@@ -253,6 +327,13 @@ impl Directory {
             for app in account.apps.iter().filter(|app| *app != "*") {
                 self.owners.insert(app.clone(), account.id.clone());
             }
+        }
+        for (account, session) in self.sessions.values() {
+            let known = KnownKey {
+                account: Arc::clone(account),
+                key: session.key.clone(),
+            };
+            self.keys.insert(session.key.id.clone(), known);
         }
     }
 }

@@ -75,6 +75,10 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/accounts", get(accounts))
         .route("/accounts/{id}", patch(change_account))
         .route(
+            "/accounts/{id}/sessions",
+            get(sessions).delete(end_sessions),
+        )
+        .route(
             "/apps/{app}/channels/{channel}",
             get(channel).put(fill_channel),
         )
@@ -157,6 +161,19 @@ async fn change_account(
     } else {
         Err(Refused::not_found(format_args!("account {id}")))
     }
+}
+
+async fn sessions(Extract(shared): Simulator, Path(id): Path<String>) -> Answer {
+    let state = shared.lock();
+    let sessions = serde_json::to_value(state.directory.sessions(&id))?;
+    Ok(Json(json!({"sessions": sessions})))
+}
+
+async fn end_sessions(Extract(shared): Simulator, Path(id): Path<String>) -> Json<Value> {
+    let mut state = shared.lock();
+    let now = state.now();
+    state.directory.end_sessions(&id, now);
+    Json(json!({}))
 }
 
 async fn channel(

@@ -11,10 +11,11 @@ use crate::claim::{Claim, Request, Version};
 use crate::clock::Millis;
 use crate::nonces::Nonces;
 use crate::reply::Refusal;
+use crate::sign::Params;
+use crate::sts;
 
 /// Tolerance of the date, either way.
 const WINDOW: Millis = 15 * 60 * 1000;
-const VERSION: &str = "2016-11-01";
 
 /// What an authentication failure was about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -51,6 +52,8 @@ impl From<Refusal> for Rejection {
 pub struct Caller {
     /// The account's id.
     pub account: Arc<str>,
+    /// The key's id; empty where the action asks for none.
+    pub key_id: String,
     /// The action.
     pub action: Action,
 }
@@ -91,8 +94,9 @@ pub fn check(
         }
     };
     given("Action", claim.action)?;
+    let known = Action::of(claim.action);
     given("Version", claim.version)?;
-    if claim.version != VERSION {
+    if claim.version != known.unwrap_or(Action::Stop).version() {
         return Err(Refusal::new(
             400,
             "InvalidVersion",
@@ -100,10 +104,15 @@ pub fn check(
         )
         .into());
     }
-    let Some(action) = Action::of(claim.action) else {
+    let Some(action) = known else {
         let message = "The specified action is not found, please check your parameter.";
         return Err(Refusal::new(404, "InvalidAction.NotFound", message).into());
     };
+    if action == Action::AssumeRole
+        && let Some(params) = &request.params
+    {
+        return Ok(unsigned(action, params));
+    }
     match request.version() {
         Version::V1 => given("AccessKeyId", claim.key_id)?,
         // There the id is a part of the signature's header.
@@ -137,8 +146,18 @@ pub fn check(
     }
     Ok(Caller {
         account: Arc::clone(&known.account),
+        key_id: key_id.to_owned(),
         action,
     })
+}
+
+/// Who calls an action that is not signed: the token in it stands for a signature (dossier 9.2).
+fn unsigned(action: Action, params: &Params) -> Caller {
+    Caller {
+        account: sts::account_of(params).unwrap_or_default().into(),
+        key_id: String::new(),
+        action,
+    }
 }
 
 fn known_key<'a>(

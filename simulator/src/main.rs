@@ -9,6 +9,7 @@ mod faults;
 mod gateway;
 mod http;
 mod log;
+mod metadata;
 mod nonces;
 mod quota;
 mod reply;
@@ -16,6 +17,7 @@ mod seed;
 mod server;
 mod sign;
 mod state;
+mod sts;
 mod switches;
 mod world;
 
@@ -46,6 +48,9 @@ struct Flags {
     /// Address of the admin port; port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:8082")]
     admin: SocketAddr,
+    /// Address of the machine's metadata server, which gives the credentials of its RAM role; none where not given.
+    #[arg(long)]
+    metadata: Option<SocketAddr>,
     /// JSON file with accounts and channels, instead of one account with key id testid and secret testsecret.
     #[arg(long)]
     seed: Option<PathBuf>,
@@ -98,12 +103,14 @@ async fn run(flags: Flags) -> Result<(), StartError> {
     let Flags {
         listen,
         admin,
+        metadata,
         seed,
         allow_remote,
         until_stdin_closes,
     } = flags;
     if let Some(remote) = [listen, admin]
         .into_iter()
+        .chain(metadata)
         .find(|address| !address.ip().is_loopback())
         && !allow_remote
     {
@@ -123,15 +130,24 @@ async fn run(flags: Flags) -> Result<(), StartError> {
     let control = bind(admin).await?;
     let shared = Shared::new(State::new(seed));
     let (api_at, control_at) = (api.local_addr()?, control.local_addr()?);
+    let (server, metadata_at) = match metadata {
+        Some(address) => {
+            let server = bind(address).await?;
+            let at = format!(r#","metadata":"{}""#, server.local_addr()?);
+            (Some(server), at)
+        }
+        None => (None, String::new()),
+    };
     writeln!(
         io::stdout(),
-        r#"{{"api":"{api_at}","admin":"{control_at}"}}"#
+        r#"{{"api":"{api_at}","admin":"{control_at}"{metadata_at}}}"#
     )?;
 
     // Nothing is worth finishing: whoever ends the simulator is done with it.
     tokio::select! {
         () = server::serve(api, Arc::clone(&shared)) => Ok(()),
-        ended = axum::serve(control, admin::router(shared)) => Ok(ended?),
+        ended = axum::serve(control, admin::router(Arc::clone(&shared))) => Ok(ended?),
+        ended = metadata::serve(server, shared) => Ok(ended?),
         () = stdin_closed(until_stdin_closes) => Ok(()),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),

@@ -152,7 +152,7 @@ impl Reply {
             members.insert(
                 "AccessDeniedDetail".to_owned(),
                 json!({
-                    "AuthAction": format!("live:{}", action.name()),
+                    "AuthAction": format!("{}:{}", action.product(), action.name()),
                     "AuthPrincipalType": "SubUser",
                     "NoPermissionType": "ImplicitDeny",
                     "PolicyType": "AccountLevelIdentityBasedPolicy",

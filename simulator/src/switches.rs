@@ -38,6 +38,20 @@ pub enum CountAt {
     Random,
 }
 
+/// How the machine's metadata server answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MetadataServer {
+    /// As it should.
+    Works,
+    /// With 403.
+    Denies,
+    /// With 503.
+    Fails,
+    /// Not at all.
+    Silent,
+}
+
 /// How many tasks of an application may run at a time (dossier 8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -129,6 +143,10 @@ switches! {
     clear_millis: u32 = 10_000,
     /// How long an emptied channel still exists, in simulated milliseconds.
     channel_lag_millis: u32 = 5_000,
+    /// How long the triples live that are given out, in simulated seconds; null: as long as was asked.
+    triple_seconds: Option<u32> = None,
+    /// How the metadata server answers.
+    metadata_server: MetadataServer = MetadataServer::Works,
 }
 
 impl Switches {

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::clock::Moment;
 use crate::reply::Refusal;
 use crate::sign::Params;
+use crate::sts;
 use crate::switches::Switches;
 use crate::world::World;
 
@@ -39,17 +40,25 @@ pub enum Action {
     /// Lists the channels that exist.
     #[serde(rename = "ListRTCLiveRooms")]
     Rooms,
+    /// Of STS: gives a role's triple for a cluster's token. Unsigned.
+    #[serde(rename = "AssumeRoleWithOIDC")]
+    AssumeRole,
+    /// Of STS: tells whose key it is.
+    #[serde(rename = "GetCallerIdentity")]
+    Identity,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Start,
         Self::Update,
         Self::Stop,
         Self::List,
         Self::Users,
         Self::Rooms,
+        Self::AssumeRole,
+        Self::Identity,
     ];
 
     /// The wire name.
@@ -61,6 +70,28 @@ impl Action {
             Self::List => "ListRtcMPUTaskDetail",
             Self::Users => "DescribeChannelUsers",
             Self::Rooms => "ListRTCLiveRooms",
+            Self::AssumeRole => "AssumeRoleWithOIDC",
+            Self::Identity => "GetCallerIdentity",
+        }
+    }
+
+    /// The product that it is of, as the service's texts and permissions name it.
+    pub fn product(self) -> &'static str {
+        match self {
+            Self::Start | Self::Update | Self::Stop | Self::List | Self::Users | Self::Rooms => {
+                "live"
+            }
+            Self::AssumeRole | Self::Identity => "sts",
+        }
+    }
+
+    /// The version of its API.
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::Start | Self::Update | Self::Stop | Self::List | Self::Users | Self::Rooms => {
+                "2016-11-01"
+            }
+            Self::AssumeRole | Self::Identity => sts::VERSION,
         }
     }
 
@@ -69,12 +100,13 @@ impl Action {
         Self::ALL.into_iter().find(|action| action.name() == name)
     }
 
-    /// Calls per second and account that the service allows (dossier 2). For the rooms none is published: that of the other list.
+    /// Calls per second and account that the service allows (dossier 2). For the rooms none is published: that of the other list. Nor is there one
+    /// for STS, which throttles all the same (dossier 9.2).
     pub fn default_quota(self) -> u32 {
         match self {
             Self::Start | Self::Update | Self::Stop => 500,
             Self::List | Self::Rooms => 50,
-            Self::Users => 100,
+            Self::Users | Self::AssumeRole | Self::Identity => 100,
         }
     }
 }
@@ -110,6 +142,8 @@ pub fn perform(
         Action::List => list::perform,
         Action::Users => users::perform,
         Action::Rooms => rooms::perform,
+        // Those of STS work on the accounts, and are performed there.
+        Action::AssumeRole | Action::Identity => return Ok(Map::new()),
     };
     // The rooms are not of the relay family, and have other codes.
     let own_codes = action == Action::Rooms;

@@ -18,6 +18,8 @@ pub struct Sim {
     pub child: Child,
     pub api: String,
     pub admin: String,
+    /// Of the machine's metadata server; empty where there is none.
+    pub metadata: String,
 }
 
 impl Drop for Sim {
@@ -91,7 +93,7 @@ pub fn date(offset_seconds: i64) -> String {
     jiff::Timestamp::from_second(now).unwrap().to_string()
 }
 
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
@@ -285,6 +287,7 @@ impl Sim {
         Self {
             api: address("api"),
             admin: address("admin"),
+            metadata: ready["metadata"].as_str().unwrap_or_default().to_owned(),
             child,
         }
     }

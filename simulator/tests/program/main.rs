@@ -17,3 +17,4 @@ mod process;
 mod quotas;
 mod relays;
 mod v3;
+mod sts;

@@ -38,7 +38,7 @@ pub const ROOMS: &str = "ListRTCLiveRooms";
 pub fn limit(action: &str) -> u64 {
     match action {
         START | UPDATE | STOP => 500,
-        USERS => 100,
+        USERS | "AssumeRoleWithOIDC" | "GetCallerIdentity" => 100,
         LIST | ROOMS => 50,
         other => panic!("{other} has no limit"),
     }

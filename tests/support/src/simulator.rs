@@ -67,6 +67,9 @@ pub struct Addresses {
     pub api: String,
     /// `address:port` of the admin port.
     pub admin: String,
+    /// `address:port` of the metadata server, where it was asked for.
+    #[serde(default)]
+    pub metadata: Option<String>,
 }
 
 /// A running simulator. It ends with this value, also when the test panics.
