@@ -5,7 +5,10 @@ use crate::{
     cli::Settings,
     events::Events,
     health::Health,
-    live::{Account, Client, ClientConfig, Limiter, Provider},
+    live::{
+        Account, Client, ClientConfig, Endpoint, Limiter, METADATA_SERVER, Origin, Provider,
+        Surroundings,
+    },
     metrics::Metrics,
     policy::{Policy, PolicyFile, PolicyInForce},
     task::{cluster::Cluster, controller, evidence::Evidence, retry::Paces, shared::Shared},
@@ -39,12 +42,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
 
-    if settings.credentials.is_none() {
-        tracing::warn!(
-            "no credentials: objects are accepted and guarded, but no task can be stopped; set ALIBABA_CLOUD_ACCESS_KEY_ID and \
-             ALIBABA_CLOUD_ACCESS_KEY_SECRET"
-        );
-    }
+    warn_without_credentials(&settings.credentials);
     let is_one_tenant = settings.app_policy.is_none();
     let policy = policy(settings.app_policy).await?;
     let listener = TcpListener::bind(settings.listen).await.with_context(|| {
@@ -54,14 +52,24 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         )
     })?;
     let (kubernetes, watching) = kubernetes(&settings.paces).await?;
+    let metrics = Arc::new(Metrics::new(&Evidence::KINDS));
+    let counted = metrics.clone();
+    let surroundings = Surroundings {
+        sts: settings.sts_endpoint.clone(),
+        metadata_server: Endpoint::parse(METADATA_SERVER, true).context(METADATA_SERVER)?,
+        deadline: settings.paces.call_deadline,
+        observer: Box::new(move |refresh| counted.refreshed(refresh)),
+    };
+    let credentials = Provider::of(settings.credentials, surroundings)?;
     let config = ClientConfig {
         endpoint: settings.endpoint.clone(),
+        sts: settings.sts_endpoint,
         call_deadline: settings.paces.call_deadline,
         signature: settings.signature,
     };
-    let live = Client::new(config, Provider::fixed(settings.credentials))?;
-
-    let metrics = Arc::new(Metrics::new(&Evidence::KINDS));
+    let live = Client::new(config, credentials.clone())?;
+    // Ends with the runtime.
+    tokio::spawn(async move { credentials.keep_fresh().await });
     let health = Arc::new(Health::new(started, settings.paces.call_deadline));
     let shared = Arc::new(Shared {
         store: Mutex::default(),
@@ -125,6 +133,17 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     }
     tracing::info!("ended");
     Ok(())
+}
+
+fn warn_without_credentials(origin: &Origin) {
+    match origin {
+        Origin::Nowhere => tracing::warn!(
+            "no credentials: objects are accepted and guarded, but no task can be stopped; set ALIBABA_CLOUD_ACCESS_KEY_ID and \
+             ALIBABA_CLOUD_ACCESS_KEY_SECRET, or what RRSA needs: ALIBABA_CLOUD_ROLE_ARN, ALIBABA_CLOUD_OIDC_PROVIDER_ARN and \
+             ALIBABA_CLOUD_OIDC_TOKEN_FILE"
+        ),
+        Origin::Key(_) | Origin::Oidc(_) | Origin::EcsRole(_) => {}
+    }
 }
 
 /// The application policy, which follows its file until the runtime ends.

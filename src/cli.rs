@@ -1,7 +1,7 @@
 //! The command line: every flag with its environment variable, turned into plain values.
 
 use crate::{
-    live::{Credentials, Endpoint, Signature},
+    live::{Endpoint, Origin, Signature, sts_endpoint},
     names::{is_id, is_namespace},
     task::{retry::Paces, watch::Scope},
     telemetry::LogFormat,
@@ -23,8 +23,11 @@ pub struct CommandLine {
 pub enum Command {
     /// Run the operator against the cluster of the kubeconfig (KUBECONFIG, ~/.kube/config, or the cluster that it runs in)
     ///
-    /// Credentials come from the environment: `ALIBABA_CLOUD_ACCESS_KEY_ID`, `ALIBABA_CLOUD_ACCESS_KEY_SECRET` and, for temporary ones,
-    /// `ALIBABA_CLOUD_SECURITY_TOKEN`.
+    /// Credentials come from the environment, by the first of these that is there: a key (`ALIBABA_CLOUD_ACCESS_KEY_ID`,
+    /// `ALIBABA_CLOUD_ACCESS_KEY_SECRET` and, for a temporary one, `ALIBABA_CLOUD_SECURITY_TOKEN`); a role by the pod's own token, RRSA
+    /// (`ALIBABA_CLOUD_ROLE_ARN`, `ALIBABA_CLOUD_OIDC_PROVIDER_ARN`, `ALIBABA_CLOUD_OIDC_TOKEN_FILE` and, optionally,
+    /// `ALIBABA_CLOUD_ROLE_SESSION_NAME`); the RAM role of the machine, by its name (`ALIBABA_CLOUD_ECS_METADATA`). `ALIBABA_CLOUD_STS_ENDPOINT`
+    /// says where STS is, if not at <https://sts.aliyuncs.com>.
     Run(Box<RunFlags>),
     /// Print the `CustomResourceDefinition`
     Crd,
@@ -43,7 +46,7 @@ pub struct RunFlags {
     )]
     live_endpoint: String,
 
-    /// Allow an http:// endpoint; for a simulator on the same machine only, since requests are then readable on the way
+    /// Allow an http:// endpoint, of the Live API or of STS; for a simulator on the same machine only, since requests are then readable on the way
     #[arg(long, env = "MSO_ALLOW_HTTP")]
     allow_http: bool,
 
@@ -136,8 +139,10 @@ pub struct Settings {
     pub endpoint: Endpoint,
     /// How requests are signed.
     pub signature: Signature,
-    /// The operator's own credentials, if it has any.
-    pub credentials: Option<Credentials>,
+    /// Where STS is.
+    pub sts_endpoint: Endpoint,
+    /// Where the operator's own credentials come from.
+    pub credentials: Origin,
     /// The namespaces to watch.
     pub scope: Scope,
     /// The file with the application policy; `None`: every namespace may name everything.
@@ -204,7 +209,9 @@ impl RunFlags {
             endpoint: Endpoint::parse(&self.live_endpoint, self.allow_http)
                 .map_err(|error| format!("--live-endpoint: {error}"))?,
             signature: self.signature,
-            credentials: Credentials::from_environment(environment)
+            sts_endpoint: sts_endpoint(&environment, self.allow_http)
+                .map_err(|error| error.to_string())?,
+            credentials: Origin::from_environment(environment)
                 .map_err(|error| error.to_string())?,
             scope: if namespaces.is_empty() {
                 Scope::All
@@ -324,7 +331,11 @@ mod tests {
         assert_eq!(settings.paces, Paces::default());
         assert_eq!(settings.scope, Scope::All);
         assert_eq!(settings.signature, Signature::V1);
-        assert!(settings.credentials.is_none());
+        assert!(matches!(settings.credentials, Origin::Nowhere));
+        assert_eq!(
+            settings.sts_endpoint.to_string(),
+            "https://sts.aliyuncs.com"
+        );
         assert!(settings.app_policy.is_none());
         assert_eq!(settings.task_id_prefix, "mso");
     }
@@ -433,5 +444,19 @@ mod tests {
     fn half_given_credentials_are_an_error_that_names_what_is_missing() {
         let error = settings(&[], &[("ALIBABA_CLOUD_ACCESS_KEY_ID", "id")]).unwrap_err();
         assert!(error.contains("ALIBABA_CLOUD_ACCESS_KEY_SECRET"), "{error}");
+        let error = settings(&[], &[("ALIBABA_CLOUD_ROLE_ARN", "arn")]).unwrap_err();
+        assert!(error.contains("ALIBABA_CLOUD_OIDC_PROVIDER_ARN"), "{error}");
+    }
+
+    #[test]
+    fn plain_http_to_sts_needs_leave_too() {
+        let variable = [("ALIBABA_CLOUD_STS_ENDPOINT", "http://127.0.0.1:1")];
+        let error = settings(&[], &variable).unwrap_err();
+        assert!(
+            error.contains("ALIBABA_CLOUD_STS_ENDPOINT") && error.contains("--allow-http"),
+            "{error}"
+        );
+        let settings = settings(&["--allow-http"], &variable).unwrap();
+        assert_eq!(settings.sts_endpoint.to_string(), "http://127.0.0.1:1");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     api::Phase,
-    live::{Action, Class, Delivery},
+    live::{Action, Class, Delivery, Refresh},
 };
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -57,6 +57,17 @@ struct OutcomeLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EventLabel {
     result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefreshLabels {
+    source: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabel {
+    source: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -171,6 +182,8 @@ pub struct Metrics {
     releases: Family<EvidenceLabel, Counter>,
     release_duration: Histogram,
     lost: Counter,
+    refreshes: Family<RefreshLabels, Counter>,
+    expiry: Family<SourceLabel, Gauge>,
     writes: Family<WriteLabels, Counter>,
     events: Family<EventLabel, Counter>,
     tasks: Family<PhaseLabel, Gauge>,
@@ -203,6 +216,8 @@ impl Metrics {
             releases: Family::default(),
             release_duration: long_wait(),
             lost: Counter::default(),
+            refreshes: Family::default(),
+            expiry: Family::default(),
             writes: Family::default(),
             events: Family::default(),
             tasks: Family::default(),
@@ -276,6 +291,17 @@ impl Metrics {
             "lost",
             "Objects that are gone although the operator has not removed their finalizer: their tasks may still run",
             self.lost.clone(),
+        );
+        registry.register(
+            "credential_refreshes",
+            "Fetches of the operator's own credentials, by where they come from and what became of it",
+            self.refreshes.clone(),
+        );
+        registry.register_with_unit(
+            "credentials_expiry_timestamp",
+            "When the operator's own credentials end, in UNIX time, where they do",
+            Unit::Seconds,
+            self.expiry.clone(),
         );
         registry.register(
             "api_writes",
@@ -363,6 +389,21 @@ impl Metrics {
     /// An object is gone whose finalizer somebody else removed.
     pub fn lost(&self) {
         self.lost.inc();
+    }
+
+    /// The operator's own credentials were fetched, or were not to be had.
+    pub fn refreshed(&self, refresh: Refresh) {
+        let Refresh { source, result } = refresh;
+        let source = source.label();
+        if let Ok(end) = result {
+            self.expiry
+                .get_or_create(&SourceLabel { source })
+                .set(end.as_second());
+        }
+        let result = result.map_or_else(Class::label, |_| "refreshed");
+        self.refreshes
+            .get_or_create(&RefreshLabels { source, result })
+            .inc();
     }
 
     /// A write to the API server ended.

@@ -99,11 +99,11 @@ const fn explained(reason: Reason) -> (&'static str, &'static str) {
         ),
         Reason::CredentialsMissing => (
             "there is nothing to sign with",
-            "give the operator credentials and restart it",
+            "give the operator credentials; the message says what is missing",
         ),
         Reason::CredentialsRejected => (
             "the key, its secret or its token is wrong, disabled or expired",
-            "give the operator valid credentials and restart it",
+            "give the operator valid credentials, or put right what the message names: a key from the environment needs a restart, a role does not",
         ),
         Reason::QuotaExceeded => (
             "the account runs as many tasks as it may",

@@ -21,6 +21,8 @@ pub enum Class {
     ServiceNotEnabled,
     /// The key, its secret or its token is wrong, disabled or expired.
     CredentialsRejected,
+    /// As [`Self::CredentialsRejected`], but others are held already or are being fetched: the next attempt is signed with those.
+    CredentialsStale,
     /// Our date is outside the service's window.
     ClockSkew,
     /// The nonce was seen before: a copy of the request arrived earlier.
@@ -41,7 +43,7 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NotFoundLike,
         Self::InternalError,
         Self::Throttled,
@@ -51,6 +53,7 @@ impl Class {
         Self::AccessDenied,
         Self::ServiceNotEnabled,
         Self::CredentialsRejected,
+        Self::CredentialsStale,
         Self::ClockSkew,
         Self::NonceUsed,
         Self::CredentialsMissing,
@@ -79,6 +82,7 @@ impl Class {
             | Self::AccessDenied
             | Self::ServiceNotEnabled
             | Self::CredentialsRejected
+            | Self::CredentialsStale
             | Self::ClockSkew
             | Self::CredentialsMissing => false,
         }
@@ -97,6 +101,7 @@ impl Class {
             Self::AccessDenied => "access_denied",
             Self::ServiceNotEnabled => "service_not_enabled",
             Self::CredentialsRejected => "credentials_rejected",
+            Self::CredentialsStale => "credentials_stale",
             Self::ClockSkew => "clock_skew",
             Self::NonceUsed => "nonce_used",
             Self::CredentialsMissing => "credentials_missing",

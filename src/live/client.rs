@@ -1,6 +1,5 @@
 //! One signed send: bounded in time and size, and telling whether the request may have reached the service.
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,28 +8,24 @@ use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use super::actions::Call;
+use super::class::Class;
 use super::clock::ServiceClock;
-use super::credentials::Provider;
+use super::credentials::{Credentials, Provider};
 use super::endpoint::Endpoint;
-use super::outcome::{Answer, Body, Delivery, Failure, Reply, Wait, judge, unavailable};
+use super::http::{self, Silence};
+use super::outcome::{Answer, Delivery, Failure, Reply, judge, unavailable};
 use super::redact;
 use super::reply::{Misshapen, Object};
 use super::sign::{Signature, Signed};
 
-/// Connections kept open between calls. Enough for what a second's quota needs at usual latencies; few enough for a small descriptor limit.
-const IDLE_CONNECTIONS: usize = 32;
-
-/// How long a connection is kept; shortly, since one that the other side closes first costs a call its answer.
-const IDLE_TIME: Duration = Duration::from_secs(15);
-
-/// As the vendor's own clients have it (dossier 1).
-const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 
 /// Where the service is, and how long a call may take.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
     /// Where the service is.
     pub endpoint: Endpoint,
+    /// Where STS is.
+    pub sts: Endpoint,
     /// The most that one call may take: connecting, sending, waiting and reading.
     pub call_deadline: Duration,
     /// How each request is signed.
@@ -58,15 +53,10 @@ pub struct Client {
 struct Inner {
     http: reqwest::Client,
     endpoint: Endpoint,
+    sts: Endpoint,
     deadline: Duration,
     signature: Signature,
     clock: ServiceClock,
-}
-
-/// Why there was no answer.
-struct Silence {
-    delivery: Delivery,
-    reason: String,
 }
 
 impl Client {
@@ -78,26 +68,16 @@ impl Client {
     pub fn new(config: ClientConfig, credentials: Provider) -> Result<Self, ClientError> {
         let ClientConfig {
             endpoint,
+            sts,
             call_deadline: deadline,
             signature,
         } = config;
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("mixed-stream-operator/", env!("CARGO_PKG_VERSION")))
-            // One call is one request: nothing below may send it again, or elsewhere.
-            .retry(reqwest::retry::never())
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            // Shorter than the whole, so that a peer that cannot be reached is told from one that does not answer.
-            .connect_timeout(LONGEST_CONNECT.min(deadline / 2))
-            .timeout(deadline)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .pool_idle_timeout(IDLE_TIME)
-            .build()
-            .map_err(|error| ClientError::Http(causes(&error.without_url())))?;
+        let http = http::client(deadline)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 http,
                 endpoint,
+                sts,
                 deadline,
                 signature,
                 clock: ServiceClock::default(),
@@ -146,8 +126,7 @@ impl Client {
         ];
         let secrets = [&own, hidden].concat();
 
-        let answer = tokio::time::timeout(inner.deadline, inner.send(&signed, longest_body)).await;
-        let reply = match answer.unwrap_or_else(|_| Err(inner.too_late())) {
+        let reply = match inner.send(&signed, longest_body).await {
             Ok(answer) => {
                 let date = answer.date;
                 let ids: Vec<&str> = IDS
@@ -155,7 +134,8 @@ impl Client {
                     .filter_map(|name| parameter(parameters, name))
                     .collect();
                 let reply = judge(call, answer, &secrets, &ids, says_gone, read);
-                reply.map_err(|failure| inner.clock.learn(failure, date))
+                let reply = reply.map_err(|failure| inner.clock.learn(failure, date));
+                self.unless_stale(reply, credentials)
             }
             Err(Silence { delivery, reason }) => Err(Failure {
                 delivery,
@@ -164,6 +144,46 @@ impl Client {
         };
         record(call, parameters, &reply, begun.elapsed());
         reply
+    }
+
+    /// Where the credentials come from.
+    pub(super) fn credentials(&self) -> &Provider {
+        &self.credentials
+    }
+
+    /// Connections.
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.inner.http
+    }
+
+    /// Where STS is.
+    pub(super) fn sts(&self) -> &Endpoint {
+        &self.inner.sts
+    }
+
+    /// The most that one request may take.
+    pub(super) fn deadline(&self) -> Duration {
+        self.inner.deadline
+    }
+
+    /// The service's clock, as far as it has told.
+    pub(super) fn clock(&self) -> &ServiceClock {
+        &self.inner.clock
+    }
+
+    /// A refusal of credentials is one that passes where others are held or can be fetched.
+    pub(super) fn unless_stale<T>(&self, reply: Reply<T>, used: &Credentials) -> Reply<T> {
+        reply.map_err(|failure| {
+            let is_refusal = failure.class == Class::CredentialsRejected;
+            if is_refusal && self.credentials.rejected(used) {
+                Failure {
+                    class: Class::CredentialsStale,
+                    ..failure
+                }
+            } else {
+                failure
+            }
+        })
     }
 }
 
@@ -187,90 +207,7 @@ impl Inner {
             value.set_sensitive(true);
             request = request.header(*name, value);
         }
-        let mut response = request.send().await.map_err(|error| self.silence(error))?;
-        let header = |name: &str| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::trim)
-        };
-        let answer = Answer {
-            status: response.status().as_u16(),
-            body: Body::Torn,
-            request_id: header("x-acs-request-id")
-                .filter(|id| !id.is_empty())
-                .map(str::to_owned),
-            wait: Wait::from_headers(header("x-acs-retry-after"), header("retry-after")),
-            date: header("date")
-                .and_then(|date| jiff::fmt::rfc2822::parse(date).ok())
-                .map(|date| date.timestamp()),
-        };
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > longest_body => {
-                    return Ok(Answer {
-                        body: Body::TooLong,
-                        ..answer
-                    });
-                }
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => {
-                    return Ok(Answer {
-                        body: Body::Whole(body),
-                        ..answer
-                    });
-                }
-                Err(_) => return Ok(answer),
-            }
-        }
-    }
-
-    /// A connection that was never made has carried nothing; of every other failure nobody knows.
-    fn silence(&self, error: reqwest::Error) -> Silence {
-        // The URL has the signed query in it.
-        let error = error.without_url();
-        if error.is_connect() || error.is_builder() {
-            let reason = format!("cannot connect to {}: {}", self.endpoint, causes(&error));
-            return Silence {
-                delivery: Delivery::NeverSent,
-                reason,
-            };
-        }
-        if error.is_timeout() {
-            return self.too_late();
-        }
-        Silence {
-            delivery: Delivery::MayHaveArrived,
-            reason: format!("no answer from {}: {}", self.endpoint, causes(&error)),
-        }
-    }
-
-    fn too_late(&self) -> Silence {
-        let reason = format!(
-            "no answer from {} within {:?}",
-            self.endpoint, self.deadline
-        );
-        Silence {
-            delivery: Delivery::MayHaveArrived,
-            reason,
-        }
-    }
-}
-
-/// What an HTTP error comes from. Its own text only says that a request failed.
-fn causes(error: &reqwest::Error) -> String {
-    let mut causes = Vec::new();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        causes.push(cause.to_string());
-        source = cause.source();
-    }
-    if causes.is_empty() {
-        error.to_string()
-    } else {
-        causes.join(": ")
+        http::exchange(request, &self.endpoint, self.deadline, longest_body).await
     }
 }
 

@@ -20,7 +20,7 @@ use crate::live::actions::{AppId, ChannelId, ChannelUsers, ListedTask, TaskId};
 use crate::live::calls::{LIST_BODY, SMALL_BODY};
 use crate::live::class::Class;
 use crate::live::credentials::Credentials;
-use crate::live::outcome::Success;
+use crate::live::outcome::{Delivery, Success};
 use crate::live::sign::v1;
 
 pub(in crate::live) const SECRET: &str = "s3cr3t/Key+1";
@@ -142,6 +142,7 @@ pub(in crate::live) fn client_signing(
     let endpoint = Endpoint::parse(&format!("http://{address}"), true).unwrap();
     Client::new(
         ClientConfig {
+            sts: endpoint.clone(),
             endpoint,
             call_deadline: deadline,
             signature,
@@ -466,6 +467,7 @@ async fn without_credentials_nothing_is_sent() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::new(
         ClientConfig {
+            sts: endpoint.clone(),
             endpoint,
             call_deadline: LONG,
             signature: Signature::V1,
@@ -644,6 +646,7 @@ async fn a_connection_that_is_never_ready_means_never_sent() {
     )
     .unwrap();
     let config = ClientConfig {
+        sts: endpoint.clone(),
         endpoint,
         call_deadline: Duration::from_millis(400),
         signature: Signature::V1,

@@ -24,7 +24,7 @@ pub enum EndpointError {
     Scheme,
     /// A user or a password.
     #[error(
-        "the endpoint must not contain a user or a password; credentials come from the environment"
+        "the endpoint must not contain a user or a password; credentials have variables of their own"
     )]
     UserInfo,
     /// A path, a query or a fragment.

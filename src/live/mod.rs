@@ -11,6 +11,8 @@ mod clock;
 pub mod credentials;
 pub mod documented;
 pub mod endpoint;
+mod http;
+pub mod identity;
 pub mod limiter;
 mod message;
 pub mod outcome;
@@ -29,8 +31,12 @@ pub use actions::{
 pub use answer::{classify, says_task_is_gone};
 pub use class::Class;
 pub use client::{Client, ClientConfig, ClientError};
-pub use credentials::{Credentials, CredentialsError, Provider};
+pub use credentials::{
+    Credentials, CredentialsError, METADATA_SERVER, Observer, OidcRole, Origin, Provider, Refresh,
+    SourceKind, Surroundings, sts_endpoint,
+};
 pub use endpoint::{Endpoint, EndpointError};
+pub use identity::AccountId;
 pub use limiter::{Limiter, Permit, Taken, Ticket};
 pub use outcome::{Delivery, Failure, Reply, Success};
 pub use output::{OutputError, OutputId};

@@ -58,6 +58,15 @@ impl Failure {
 }
 
 impl Failure {
+    /// Nothing was sent, since there is nothing to sign with.
+    pub(super) fn no_credentials(class: Class, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            delivery: Delivery::NeverSent,
+            ..unavailable(message.into())
+        }
+    }
+
     /// The pages of a list have no end.
     #[must_use]
     pub fn endless() -> Self {
@@ -133,6 +142,22 @@ pub(super) fn judge<T>(
     says_gone: impl Fn(&str) -> bool,
     read: impl Fn(&Object) -> Result<T, Misshapen>,
 ) -> Reply<T> {
+    let meaning = |status, code: Option<&str>, words: &str, throttled| {
+        classify(call, status, code, words, throttled)
+    };
+    judge_by(meaning, answer, secrets, ids, says_gone, read)
+}
+
+/// As [`judge`], where `meaning` tells what an error means: by the HTTP status, the code, the service's own words, and whether the answer has the
+/// service's own header for throttling.
+pub(super) fn judge_by<T>(
+    meaning: impl Fn(u16, Option<&str>, &str, bool) -> Class,
+    answer: Answer,
+    secrets: &[&str],
+    ids: &[&str],
+    says_gone: impl Fn(&str) -> bool,
+    read: impl Fn(&Object) -> Result<T, Misshapen>,
+) -> Reply<T> {
     let Answer {
         status,
         body,
@@ -171,7 +196,7 @@ pub(super) fn judge<T>(
     };
     let raw = message.unwrap_or_default();
     let words = without_ids(&raw, ids);
-    let class = classify(call, status, code.as_deref(), &words, wait.throttled);
+    let class = meaning(status, code.as_deref(), &words, wait.throttled);
     let message = match shown(&raw) {
         _ if code.as_deref().is_some_and(echoes_the_request) => {
             "the service refuses the signature: the access key secret does not belong to the access key id".to_owned()
@@ -203,6 +228,7 @@ const fn may_speak_of_a_task(class: Class) -> bool {
         | Class::AccessDenied
         | Class::ServiceNotEnabled
         | Class::CredentialsRejected
+        | Class::CredentialsStale
         | Class::ClockSkew
         | Class::NonceUsed
         | Class::CredentialsMissing
@@ -257,12 +283,9 @@ pub(super) fn unavailable(message: String) -> Failure {
 
 /// There is nothing to sign with.
 pub(super) fn credentials_missing() -> Failure {
-    let message = "no credentials for the Live API: set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET";
-    Failure {
-        class: Class::CredentialsMissing,
-        delivery: Delivery::NeverSent,
-        ..unavailable(message.to_owned())
-    }
+    let message = "the operator has no credentials: set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or what RRSA needs, and \
+                   restart it";
+    Failure::no_credentials(Class::CredentialsMissing, message)
 }
 
 #[cfg(test)]

@@ -86,6 +86,14 @@ pub fn request_id(object: &Object) -> Option<String> {
 #[error("{0}")]
 pub struct Misshapen(&'static str);
 
+impl Misshapen {
+    /// What is wrong, in words that follow on "the answer".
+    #[must_use]
+    pub const fn new(what: &'static str) -> Self {
+        Self(what)
+    }
+}
+
 /// The entries of a list answer with their applications. A list that is missing is not an empty one: the documents always show it.
 ///
 /// # Errors

@@ -88,7 +88,7 @@ impl Cause {
             Self::Unconfirmed | Self::Open => Spacing::Doubling,
             Self::Foreign => Spacing::Slow,
             Self::Answer(class) => match class {
-                Class::ClockSkew => Spacing::AtOnce(1),
+                Class::ClockSkew | Class::CredentialsStale => Spacing::AtOnce(1),
                 Class::NonceUsed => Spacing::AtOnce(2),
                 Class::NotFoundLike
                 | Class::InternalError
@@ -127,6 +127,7 @@ impl Cause {
             Self::Answer(class) => match class {
                 Class::AppIdRejected | Class::RequestRejected => true,
                 Class::ClockSkew
+                | Class::CredentialsStale
                 | Class::NonceUsed
                 | Class::NotFoundLike
                 | Class::InternalError

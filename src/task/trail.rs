@@ -343,6 +343,7 @@ impl Trail {
             | Class::ServiceUnavailable
             | Class::ClockSkew
             | Class::NonceUsed
+            | Class::CredentialsStale
             | Class::CredentialsMissing => {}
             Class::NotFoundLike
             | Class::TaskExists

@@ -1,33 +1,105 @@
 //! Where a client takes its credentials from, call by call.
 
-use std::future::ready;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Credentials;
+use super::ecs::EcsSource;
+use super::environment::Origin;
+use super::keeper::{Keeper, Observer, Source, World};
+use super::sts::OidcSource;
+use crate::live::client::ClientError;
+use crate::live::endpoint::Endpoint;
+use crate::live::http;
 use crate::live::outcome::{Failure, credentials_missing};
 
 /// Where credentials come from. Cheap to clone; clones share what they hold.
 #[derive(Debug, Clone)]
-pub struct Provider(Option<Arc<Credentials>>);
+pub struct Provider(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Fixed(Option<Arc<Credentials>>),
+    Kept(Arc<Keeper>),
+}
+
+/// What a provider needs to fetch credentials.
+pub struct Surroundings {
+    /// Where STS is.
+    pub sts: Endpoint,
+    /// Where the machine's metadata server is.
+    pub metadata_server: Endpoint,
+    /// The most that one request may take.
+    pub deadline: Duration,
+    /// Told of every fetch.
+    pub observer: Observer,
+}
 
 impl Provider {
     /// Always these; without any, every call fails as [`CredentialsMissing`](crate::live::Class::CredentialsMissing).
     #[must_use]
     pub fn fixed(credentials: Option<Credentials>) -> Self {
-        Self(credentials.map(Arc::new))
+        Self(Kind::Fixed(credentials.map(Arc::new)))
     }
 
-    /// What to sign with now.
+    /// Those of `origin`. What expires is fetched when it is first asked for, and again ahead of its end. The process must have a TLS provider
+    /// installed before, and the async runtime must be tokio's.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be set up.
+    pub fn of(origin: Origin, surroundings: Surroundings) -> Result<Self, ClientError> {
+        let Surroundings {
+            sts,
+            metadata_server,
+            deadline,
+            observer,
+        } = surroundings;
+        let source: Box<dyn Source> = match origin {
+            Origin::Nowhere => return Ok(Self::fixed(None)),
+            Origin::Key(credentials) => return Ok(Self::fixed(Some(credentials))),
+            Origin::Oidc(role) => Box::new(OidcSource {
+                role,
+                endpoint: sts,
+                http: http::client(deadline)?,
+                deadline,
+            }),
+            Origin::EcsRole(role) => Box::new(EcsSource {
+                role,
+                server: metadata_server,
+                http: http::client(deadline)?,
+                deadline,
+            }),
+        };
+        let keeper = Keeper::new(source, observer, World::real());
+        Ok(Self(Kind::Kept(keeper)))
+    }
+
+    /// What to sign with now. Waits only where nothing usable is held and a fetch is under way or due, and then for the same one as everybody else.
     ///
     /// # Errors
     /// When there is nothing to sign with: a failure of a call that was never sent, which says what to do.
     pub async fn current(&self) -> Result<Arc<Credentials>, Failure> {
-        ready(self.0.clone()).await.ok_or_else(credentials_missing)
+        match &self.0 {
+            Kind::Fixed(credentials) => credentials.clone().ok_or_else(credentials_missing),
+            Kind::Kept(keeper) => keeper.current().await,
+        }
     }
 
-    /// The service refused these. Whether others can be had, so that another attempt is worth making soon.
+    /// The service refused these. Whether others are held already or will be fetched for the next call; not where what was just fetched is refused
+    /// too, so that this cannot become a storm.
     #[must_use]
-    pub fn rejected(&self, _refused: &Credentials) -> bool {
-        false
+    pub fn rejected(&self, refused: &Credentials) -> bool {
+        match &self.0 {
+            Kind::Fixed(_) => false,
+            Kind::Kept(keeper) => keeper.refused(refused),
+        }
+    }
+
+    /// Fetches what expires ahead of its end, whether anybody asks for it or not. Never ends where there is something to do.
+    pub async fn keep_fresh(&self) {
+        match &self.0 {
+            Kind::Fixed(_) => {}
+            Kind::Kept(keeper) => keeper.keep_fresh().await,
+        }
     }
 }

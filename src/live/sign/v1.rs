@@ -20,6 +20,19 @@ pub fn sign(
     nonce: &str,
     now: Timestamp,
 ) -> Signed {
+    sign_for(VERSION, action, business, credentials, nonce, now)
+}
+
+/// As [`sign`], for an action of another API, which has another version.
+#[must_use]
+pub fn sign_for(
+    version: &str,
+    action: &str,
+    business: &[(&str, &str)],
+    credentials: &Credentials,
+    nonce: &str,
+    now: Timestamp,
+) -> Signed {
     let date = date(now);
     let mut parameters: Parameters<'_> = business.iter().copied().collect();
     parameters.extend([
@@ -30,7 +43,7 @@ pub fn sign(
         ("SignatureNonce", nonce),
         ("SignatureVersion", "1.0"),
         ("Timestamp", date.as_str()),
-        ("Version", VERSION),
+        ("Version", version),
     ]);
     parameters.remove("Signature");
     parameters.remove("SecurityToken");

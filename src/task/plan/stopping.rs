@@ -90,6 +90,7 @@ fn passes(class: Class) -> bool {
         | Class::ClockSkew
         | Class::NonceUsed
         | Class::CredentialsMissing
+        | Class::CredentialsStale
         | Class::CredentialsRejected => true,
         Class::NotFoundLike
         | Class::TaskExists

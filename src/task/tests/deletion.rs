@@ -7,7 +7,7 @@ use proptest::prelude::*;
 pub const HOUR: Duration = Duration::from_hours(1);
 
 /// Every class that is not evidence, whatever is asked.
-const NOT_EVIDENCE: [Class; 10] = [
+const NOT_EVIDENCE: [Class; 11] = [
     Class::Throttled,
     Class::ServiceUnavailable,
     Class::AppIdRejected,
@@ -15,6 +15,7 @@ const NOT_EVIDENCE: [Class; 10] = [
     Class::AccessDenied,
     Class::ServiceNotEnabled,
     Class::CredentialsRejected,
+    Class::CredentialsStale,
     Class::CredentialsMissing,
     Class::ClockSkew,
     Class::NonceUsed,

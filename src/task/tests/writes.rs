@@ -160,8 +160,10 @@ async fn service() -> (Live, Arc<AtomicUsize>) {
             stream.write_all(reply.as_bytes()).await.unwrap();
         }
     });
+    let endpoint = Endpoint::parse(&endpoint, true).unwrap();
     let config = ClientConfig {
-        endpoint: Endpoint::parse(&endpoint, true).unwrap(),
+        sts: endpoint.clone(),
+        endpoint,
         call_deadline: DEADLINE,
         signature: Signature::V1,
     };

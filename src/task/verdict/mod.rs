@@ -397,6 +397,7 @@ pub fn became_of(class: Class) -> &'static str {
         Class::ServiceNotEnabled => "was refused for the account",
         Class::CredentialsMissing => "could not be sent",
         Class::CredentialsRejected => "was refused for the credentials",
+        Class::CredentialsStale => "was refused for credentials that are being replaced",
         Class::ClockSkew => "was refused for its date",
         Class::NonceUsed => "was refused as a repetition",
         Class::ChannelAbsent => "was refused for its channel",
@@ -430,10 +431,12 @@ pub fn advice(cause: Cause) -> &'static str {
             Class::ServiceNotEnabled => {
                 "Enable ApsaraVideo Live for the account, or settle what suspended it."
             }
-            Class::CredentialsMissing => {
-                "Give the operator credentials (ALIBABA_CLOUD_ACCESS_KEY_ID and _SECRET) and restart it."
+            // What is to be done is in the words: it depends on where the credentials come from.
+            Class::CredentialsMissing => "Give the operator credentials.",
+            Class::CredentialsRejected => {
+                "Give the operator valid credentials; a key from its environment needs a restart."
             }
-            Class::CredentialsRejected => "Give the operator valid credentials and restart it.",
+            Class::CredentialsStale => "The operator fetches new ones; it is tried again.",
             Class::ClockSkew => "Check the clock of the operator's node.",
             Class::ChannelAbsent => "Nobody is in the channel yet; it is tried again.",
             Class::TaskExists => {
@@ -463,6 +466,7 @@ pub fn reason(cause: Cause) -> Reason {
             | Class::InternalError
             | Class::ServiceUnavailable
             | Class::ClockSkew
+            | Class::CredentialsStale
             | Class::NonceUsed => Reason::ServiceUnavailable,
             Class::AppIdRejected => Reason::AppIdRejected,
             Class::RequestRejected => Reason::RequestRejected,

@@ -1,0 +1,143 @@
+//! One HTTP request: bounded in time and size, sent once, and telling whether it may have been received.
+
+use std::error::Error as _;
+use std::fmt::Display;
+use std::time::Duration;
+
+use super::client::ClientError;
+use super::outcome::{Answer, Body, Delivery, Wait};
+
+/// Connections kept open between calls. Enough for what a second's quota needs at usual latencies; few enough for a small descriptor limit.
+const IDLE_CONNECTIONS: usize = 32;
+
+/// How long a connection is kept; shortly, since one that the other side closes first costs a call its answer.
+const IDLE_TIME: Duration = Duration::from_secs(15);
+
+/// As the vendor's own clients have it (dossier 1).
+const LONGEST_CONNECT: Duration = Duration::from_secs(5);
+
+/// Why there was no answer.
+pub(super) struct Silence {
+    pub delivery: Delivery,
+    pub reason: String,
+}
+
+/// A client whose requests take no longer than `deadline`. The process must have a TLS provider installed before.
+///
+/// # Errors
+/// When it cannot be set up.
+pub(super) fn client(deadline: Duration) -> Result<reqwest::Client, ClientError> {
+    reqwest::Client::builder()
+        .user_agent(concat!("mixed-stream-operator/", env!("CARGO_PKG_VERSION")))
+        // One call is one request: nothing below may send it again, or elsewhere.
+        .retry(reqwest::retry::never())
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        // Shorter than the whole, so that a peer that cannot be reached is told from one that does not answer.
+        .connect_timeout(LONGEST_CONNECT.min(deadline / 2))
+        .timeout(deadline)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .pool_idle_timeout(IDLE_TIME)
+        .build()
+        .map_err(|error| ClientError::Http(causes(&error.without_url())))
+}
+
+/// Sends the request to `peer`, whose name is told where there is no answer, and reads at most so many bytes of the body.
+pub(super) async fn exchange(
+    request: reqwest::RequestBuilder,
+    peer: &impl Display,
+    deadline: Duration,
+    longest_body: usize,
+) -> Result<Answer, Silence> {
+    let answered = tokio::time::timeout(deadline, answered(request, longest_body)).await;
+    match answered {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(silence(error, peer, deadline)),
+        Err(_) => Err(too_late(peer, deadline)),
+    }
+}
+
+async fn answered(
+    request: reqwest::RequestBuilder,
+    longest_body: usize,
+) -> Result<Answer, reqwest::Error> {
+    let mut response = request.send().await?;
+    let header = |name: &str| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::trim)
+    };
+    let answer = Answer {
+        status: response.status().as_u16(),
+        body: Body::Torn,
+        request_id: header("x-acs-request-id")
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned),
+        wait: Wait::from_headers(header("x-acs-retry-after"), header("retry-after")),
+        date: header("date")
+            .and_then(|date| jiff::fmt::rfc2822::parse(date).ok())
+            .map(|date| date.timestamp()),
+    };
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > longest_body => {
+                return Ok(Answer {
+                    body: Body::TooLong,
+                    ..answer
+                });
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => {
+                return Ok(Answer {
+                    body: Body::Whole(body),
+                    ..answer
+                });
+            }
+            Err(_) => return Ok(answer),
+        }
+    }
+}
+
+/// A connection that was never made has carried nothing; of every other failure nobody knows.
+fn silence(error: reqwest::Error, peer: &impl Display, deadline: Duration) -> Silence {
+    // The URL has the signed query in it.
+    let error = error.without_url();
+    if error.is_connect() || error.is_builder() {
+        return Silence {
+            delivery: Delivery::NeverSent,
+            reason: format!("cannot connect to {peer}: {}", causes(&error)),
+        };
+    }
+    if error.is_timeout() {
+        return too_late(peer, deadline);
+    }
+    Silence {
+        delivery: Delivery::MayHaveArrived,
+        reason: format!("no answer from {peer}: {}", causes(&error)),
+    }
+}
+
+fn too_late(peer: &impl Display, deadline: Duration) -> Silence {
+    Silence {
+        delivery: Delivery::MayHaveArrived,
+        reason: format!("no answer from {peer} within {deadline:?}"),
+    }
+}
+
+/// What an HTTP error comes from. Its own text only says that a request failed.
+fn causes(error: &reqwest::Error) -> String {
+    let mut causes = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    if causes.is_empty() {
+        error.to_string()
+    } else {
+        causes.join(": ")
+    }
+}
