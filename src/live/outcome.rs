@@ -208,7 +208,8 @@ pub(super) fn judge_by<T>(
         class,
         delivery,
         status: Some(status),
-        code: code.filter(|code| is_plain(code) && shown(code) == *code),
+        code: code
+            .filter(|code| is_plain(code) && !secrets.iter().any(|secret| holds(code, secret))),
         message,
         task_gone: may_speak_of_a_task(class) && says_gone(&raw),
         retry_after: wait.at_least,
@@ -257,6 +258,10 @@ fn understood<T>(
     let id = reply::request_id(&object).ok_or_else(|| "it has no RequestId".to_owned())?;
     let value = read(&object).map_err(|misshapen| misshapen.to_string())?;
     Ok((value, id))
+}
+
+fn holds(text: &str, secret: &str) -> bool {
+    !secret.is_empty() && text.contains(secret)
 }
 
 /// Looks like a code at all; the text of one is shown beside our own words.

@@ -70,7 +70,7 @@ impl EcsSource {
         let answer = self
             .ask(request.header(TOKEN, token.expose_secret()))
             .await?;
-        let theirs = answer.date.unwrap_or(asked);
+        let date = answer.date;
         let bytes = match (answer.status, answer.body) {
             (200, Body::Whole(bytes)) => bytes,
             (404, _) => {
@@ -91,11 +91,7 @@ impl EcsSource {
         }
         let (credentials, expires) = triple(&serde_json::Value::Object(object))
             .map_err(|_| self.no_answer("credentials that cannot be read"))?;
-        Ok(Fetched {
-            credentials,
-            expires,
-            lives: expires.duration_since(theirs),
-        })
+        Ok(Fetched::new(credentials, expires, date, asked))
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Answer, Failure> {

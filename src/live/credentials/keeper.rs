@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use jiff::Timestamp;
-use tokio::sync::watch;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, watch};
 
 use super::Credentials;
 use super::schedule::{Advice, Schedule};
@@ -55,7 +55,28 @@ pub(super) struct Fetched {
     /// When they end, by the clock of whoever gave them.
     pub expires: Timestamp,
     /// How long that is from now; negative where it is past.
-    pub lives: jiff::SignedDuration,
+    pub lives: SignedDuration,
+}
+
+impl Fetched {
+    /// From an answer that was asked for at `asked` by our clock and has this `date` by its giver's. Only where it has none our clock counts.
+    pub fn new(
+        credentials: Credentials,
+        expires: Timestamp,
+        date: Option<Timestamp>,
+        asked: Timestamp,
+    ) -> Self {
+        // A date is in whole seconds: the giver's clock may have shown almost one more.
+        let lives = match date {
+            Some(theirs) => expires.duration_since(theirs) - SignedDuration::from_secs(1),
+            None => expires.duration_since(asked),
+        };
+        Self {
+            credentials,
+            expires,
+            lives,
+        }
+    }
 }
 
 /// Fetches credentials. A fetch ends by itself within a bounded time.
@@ -87,6 +108,8 @@ pub(super) struct Keeper {
     observer: Observer,
     world: World,
     state: Mutex<State>,
+    /// A fetch has ended, or is due earlier than before.
+    changed: Notify,
 }
 
 #[derive(Default)]
@@ -113,6 +136,7 @@ impl Keeper {
             observer,
             world,
             state: Mutex::default(),
+            changed: Notify::new(),
         })
     }
 
@@ -138,7 +162,9 @@ impl Keeper {
     /// The service refused these. Whether others are held already or are about to be fetched.
     pub fn refused(&self, refused: &Credentials) -> bool {
         let now = (self.world.now)();
-        self.state().schedule.refused(refused, now)
+        let is_soon = self.state().schedule.refused(refused, now);
+        self.changed.notify_one();
+        is_soon
     }
 
     /// Fetches ahead of time for as long as it is polled, whether anybody asks or not.
@@ -158,7 +184,10 @@ impl Keeper {
             };
             match fetch {
                 Some(fetch) => self.until_over(fetch).await,
-                None => tokio::time::sleep(wait).await,
+                None => {
+                    // Whichever comes first: it is looked again.
+                    let _ = tokio::time::timeout(wait, self.changed.notified()).await;
+                }
             }
         }
     }
@@ -229,6 +258,7 @@ impl Keeper {
             }
         };
         drop(state);
+        self.changed.notify_one();
         (self.observer)(Refresh { source, result });
     }
 

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::future::FutureExt as _;
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use jiff::SignedDuration;
 use secrecy::SecretString;
 use tokio::sync::{Mutex as Turn, mpsc};
 
@@ -245,6 +244,16 @@ async fn what_has_ended_before_it_comes_is_a_failure() {
     }
 }
 
+#[test]
+fn the_givers_clock_counts_where_it_is_told() {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let credentials = || triple("a", HOUR).credentials;
+    let lives = |date| Fetched::new(credentials(), at(5000), date, at(1400)).lives;
+    assert_eq!(lives(None), HOUR);
+    // Our clock is twenty minutes slow.
+    assert_eq!(lives(Some(at(2600))), SignedDuration::from_secs(2399));
+}
+
 #[tokio::test]
 async fn it_is_kept_fresh_though_nobody_asks() {
     let mut stage = stage();
@@ -258,6 +267,12 @@ async fn it_is_kept_fresh_though_nobody_asks() {
     stage.begun.recv().await.unwrap();
     settle().await;
     stage.at(2);
+    stage.give(triple("b", HOUR));
+    stage.begun.recv().await.unwrap();
+    settle().await;
+    // It sleeps for three quarters of an hour, unless what it has is refused.
+    let b = stage.keeper.current().await.unwrap();
+    assert!(stage.keeper.refused(&b));
     stage.begun.recv().await.unwrap();
     keeping.abort();
 }

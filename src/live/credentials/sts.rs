@@ -97,16 +97,12 @@ impl OidcSource {
                     format!("STS gives no credentials: {told}"),
                 )
             })?;
-        let theirs = answer.date.unwrap_or(asked);
+        let date = answer.date;
         let meaning = |status, code: Option<&str>, _: &str, _| refusal(status, code).class;
         match judge_by(meaning, answer, &[token], &[], |_| false, assumed) {
             Ok(success) => {
                 let (credentials, expires) = success.value;
-                Ok(Fetched {
-                    credentials,
-                    expires,
-                    lives: expires.duration_since(theirs),
-                })
+                Ok(Fetched::new(credentials, expires, date, asked))
             }
             Err(failure) => Err(told(failure)),
         }
