@@ -7,6 +7,7 @@
 )]
 
 mod crashes;
+mod credentials;
 mod deletion;
 mod faults;
 mod judge;

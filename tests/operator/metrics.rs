@@ -6,7 +6,7 @@ use support::eventually;
 use crate::scene::{APP, PATIENCE, Scene};
 
 /// The label names, each with the values that it may have.
-const LABELS: [(&str, &str); 8] = [
+const LABELS: [(&str, &str); 9] = [
     ("action", "stop list users"),
     ("result", ""),
     ("reason", ""),
@@ -18,7 +18,26 @@ const LABELS: [(&str, &str); 8] = [
     ("write", "guard status release"),
     ("outcome", "settled waiting queued released failed"),
     ("state", "waiting running"),
+    ("source", "rrsa ecs_role"),
 ];
+
+/// Checks text in OpenMetrics form, and that no label has a value that is not known.
+pub fn assert_closed(text: &str) {
+    for (label, value) in labels_of(text) {
+        if label == "le" {
+            assert!(value == "+Inf" || value.parse::<f64>().is_ok(), "{value}");
+            continue;
+        }
+        let known = LABELS.iter().find(|(name, _)| *name == label);
+        let (_, values) = known.unwrap_or_else(|| panic!("unknown label {label}={value}"));
+        let is_known = values.is_empty() || values.split(' ').any(|known| known == value);
+        assert!(is_known, "{label}={value}");
+        assert!(
+            value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
+            "{label}={value}"
+        );
+    }
+}
 
 /// Checks text in OpenMetrics form; returns every label with its value.
 fn labels_of(text: &str) -> Vec<(String, String)> {
@@ -110,20 +129,7 @@ async fn metrics_are_open_metrics_with_closed_labels() {
             assert!(!line.contains(word), "{line}");
         }
     }
-    for (label, value) in labels_of(&text) {
-        if label == "le" {
-            assert!(value == "+Inf" || value.parse::<f64>().is_ok(), "{value}");
-            continue;
-        }
-        let known = LABELS.iter().find(|(name, _)| *name == label);
-        let (_, values) = known.unwrap_or_else(|| panic!("unknown label {label}={value}"));
-        let is_known = values.is_empty() || values.split(' ').any(|known| known == value);
-        assert!(is_known, "{label}={value}");
-        assert!(
-            value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
-            "{label}={value}"
-        );
-    }
+    assert_closed(&text);
     let released = scene
         .operator
         .metric("mixed_stream_releases_total", &[])

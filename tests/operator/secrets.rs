@@ -31,7 +31,7 @@ fn percent(text: &str) -> String {
     encoded
 }
 
-fn decoded(text: &str) -> String {
+pub fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((byte, tail)) = rest.split_first() {
@@ -81,7 +81,7 @@ fn forms(secret: &str) -> Vec<String> {
 }
 
 /// The forms of secrets that a text contains, each with what stands around it.
-fn leaks(secrets: &[String], text: &str) -> Vec<String> {
+pub fn leaks(secrets: &[String], text: &str) -> Vec<String> {
     let forms = secrets.iter().flat_map(|secret| forms(secret));
     forms
         .filter_map(|form| {
@@ -94,14 +94,14 @@ fn leaks(secrets: &[String], text: &str) -> Vec<String> {
 }
 
 /// Passes connections on to the simulator, and keeps what the operator sends.
-struct Tap {
-    address: String,
+pub struct Tap {
+    pub address: String,
     sent: Arc<Mutex<Vec<u8>>>,
     _tasks: JoinSet<()>,
 }
 
 impl Tap {
-    async fn before(target: String) -> Self {
+    pub async fn before(target: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let sent = Arc::new(Mutex::new(Vec::new()));
@@ -121,12 +121,12 @@ impl Tap {
         }
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.sent.lock().unwrap()).into_owned()
     }
 
     /// The signatures that were sent.
-    fn signatures(&self) -> Vec<String> {
+    pub fn signatures(&self) -> Vec<String> {
         let text = self.text();
         let values = text
             .split("&Signature=")

@@ -152,6 +152,38 @@ async fn what_cannot_work_is_refused_in_a_sentence() {
 }
 
 #[tokio::test]
+async fn a_role_that_is_given_by_half_is_refused_in_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = nowhere(&kubeconfig(folder.path()));
+    let none = base.clone().no_credentials();
+    for (name, missing) in [
+        (
+            "ALIBABA_CLOUD_ROLE_ARN",
+            "ALIBABA_CLOUD_OIDC_PROVIDER_ARN is not",
+        ),
+        (
+            "ALIBABA_CLOUD_OIDC_PROVIDER_ARN",
+            "ALIBABA_CLOUD_ROLE_ARN is not",
+        ),
+        (
+            "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
+            "ALIBABA_CLOUD_ROLE_ARN is not",
+        ),
+    ] {
+        refuses(&none.clone().env(name, "/some/value"), missing).await;
+    }
+    let machine = none.clone().env("ALIBABA_CLOUD_ECS_METADATA", "a/b");
+    refuses(&machine, "ALIBABA_CLOUD_ECS_METADATA").await;
+    let clear = base
+        .clone()
+        .https_only()
+        .endpoint("https://live.aliyuncs.com")
+        .env("ALIBABA_CLOUD_STS_ENDPOINT", "http://127.0.0.1:9");
+    refuses(&clear, "ALIBABA_CLOUD_STS_ENDPOINT").await;
+    refuses(&clear, "--allow-http").await;
+}
+
+#[tokio::test]
 async fn a_broken_kubeconfig_is_refused_in_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
