@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +59,8 @@ fn probe(result: Result<(), String>) -> Response {
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     let phases: Vec<_> = admin.shared.store().phases().collect();
-    match admin.metrics.text(phases.into_iter()) {
+    let limits = admin.shared.limiter.limits(Instant::now());
+    match admin.metrics.text(phases.into_iter(), limits) {
         Ok(text) => (
             [(
                 header::CONTENT_TYPE,

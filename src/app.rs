@@ -66,6 +66,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         sts: settings.sts_endpoint,
         call_deadline: settings.paces.call_deadline,
         signature: settings.signature,
+        proxy_from_environment: settings.proxy_from_environment,
     };
     let live = Client::new(config, credentials.clone())?;
     // Ends with the runtime.
@@ -83,7 +84,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             settings.task_id_prefix,
         ),
         live,
-        limiter: Limiter::new(started, settings.paces.call_deadline),
+        limiter: Limiter::new(started, settings.paces.call_deadline, settings.quota_share),
         account: Account::new(OWN_ACCOUNT),
         policy,
         paces: settings.paces,
@@ -169,6 +170,16 @@ async fn kubernetes(paces: &Paces) -> anyhow::Result<(kube::Client, kube::Client
             first_line(&why)
         )
     })?;
+    // The library takes a proxy from the environment as if the kubeconfig had named it, and cannot use one.
+    let is_from_environment = ["HTTPS_PROXY", "https_proxy"].iter().any(|name| {
+        let named = std::env::var(name)
+            .ok()
+            .and_then(|proxy| proxy.parse().ok());
+        named.is_some() && named == config.proxy_url
+    });
+    if is_from_environment {
+        config.proxy_url = None;
+    }
     // Our own spacing decides about every retry.
     config.default_retry = false;
     config.connect_timeout = Some(paces.call_deadline);

@@ -1,13 +1,13 @@
 //! The command line: every flag with its environment variable, turned into plain values.
 
 use crate::{
-    live::{Endpoint, Origin, Signature, sts_endpoint},
+    live::{Endpoint, Origin, QuotaShare, Signature, sts_endpoint},
     names::{is_id, is_namespace},
     task::{retry::Paces, watch::Scope},
     telemetry::LogFormat,
 };
 use clap::{Args, Parser, Subcommand};
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 /// Provably stops mixed-stream relay tasks of ApsaraVideo Live when their objects are deleted.
 #[derive(Debug, Parser)]
@@ -68,6 +68,16 @@ pub struct RunFlags {
     /// What the id of a task begins with where its object names none: `<prefix>-<uid>`; 1 to 18 letters, digits, underscores and hyphens
     #[arg(long, env = "MSO_TASK_ID_PREFIX", default_value = "mso", value_parser = task_id_prefix)]
     task_id_prefix: String,
+
+    /// The part of each of the account's quotas that is used at most, above 0 and at most 1; for accounts that several clusters use
+    ///
+    /// Rounded down to whole calls a second, but at least one.
+    #[arg(long, env = "MSO_QUOTA_SHARE", default_value = "1.0", value_parser = QuotaShare::from_str)]
+    quota_share: QuotaShare,
+
+    /// Send the calls to the service through the proxy that `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` name; without this they are not looked at
+    #[arg(long, env = "MSO_PROXY_FROM_ENVIRONMENT")]
+    proxy_from_environment: bool,
 
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, env = "MSO_LISTEN", default_value = "0.0.0.0:8080")]
@@ -149,6 +159,10 @@ pub struct Settings {
     pub app_policy: Option<PathBuf>,
     /// What the ids of tasks begin with whose objects name none.
     pub task_id_prefix: String,
+    /// The part of each of the account's quotas that is used at most.
+    pub quota_share: QuotaShare,
+    /// Calls go through the proxy that the environment names.
+    pub proxy_from_environment: bool,
     /// Where probes and metrics are served.
     pub listen: SocketAddr,
     /// The form of the logs.
@@ -220,6 +234,8 @@ impl RunFlags {
             },
             app_policy: self.app_policy,
             task_id_prefix: self.task_id_prefix,
+            quota_share: self.quota_share,
+            proxy_from_environment: self.proxy_from_environment,
             listen: self.listen,
             log_format: self.log_format.unwrap_or_else(LogFormat::fitting),
             log_filter: self.log_filter,
@@ -337,6 +353,8 @@ mod tests {
             "https://sts.aliyuncs.com"
         );
         assert!(settings.app_policy.is_none());
+        assert_eq!(settings.quota_share, QuotaShare::WHOLE);
+        assert!(!settings.proxy_from_environment);
         assert_eq!(settings.task_id_prefix, "mso");
     }
 
@@ -410,6 +428,9 @@ mod tests {
             (&["--task-id-prefix", "a b"], "1 to 18 letters"),
             (&["--task-id-prefix", "nineteen-characters"], "1 to 18"),
             (&["--task-id-prefix", ""], "--task-id-prefix"),
+            (&["--quota-share", "0"], "above 0 and at most 1"),
+            (&["--quota-share", "1.01"], "above 0 and at most 1"),
+            (&["--quota-share=-0.5"], "--quota-share"),
             (&["--backoff-min", "10"], "500ms, 10s, 2m"),
             (&["--backoff-min=-1s"], "--backoff-min"),
             (&["--backoff-min", "2m"], "--backoff-max"),

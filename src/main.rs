@@ -38,6 +38,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
                 .map_err(anyhow::Error::msg)?;
             telemetry::start(settings.log_format, &settings.log_filter)
                 .map_err(anyhow::Error::msg)?;
+            telemetry::log_panics();
             let runtime =
                 tokio::runtime::Runtime::new().context("the async runtime cannot be started")?;
             let result = runtime.block_on(app::run(settings));

@@ -2,7 +2,7 @@
 
 use crate::{
     api::Phase,
-    live::{Action, Class, Delivery, Refresh},
+    live::{Action, Delivery, Failure, Refresh, Throttle},
 };
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -14,7 +14,10 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{Mutex, atomic::AtomicU64},
+    time::Duration,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CallLabels {
@@ -25,6 +28,12 @@ struct CallLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ActionLabel {
     action: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ThrottleLabels {
+    action: &'static str,
+    sign: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -176,7 +185,9 @@ pub struct Metrics {
     reconcile_duration: Histogram,
     calls: Family<CallLabels, Counter>,
     call_duration: Family<ActionLabel, Histogram>,
+    throttles: Family<ThrottleLabels, Counter>,
     limiter_wait: Family<ActionLabel, Histogram>,
+    limiter_limit: Family<ActionLabel, Gauge<f64, AtomicU64>>,
     retry_wait: Family<RetryLabels, Histogram>,
     retrying: Family<RetryLabels, Gauge>,
     releases: Family<EvidenceLabel, Counter>,
@@ -210,7 +221,9 @@ impl Metrics {
             reconcile_duration: latency(),
             calls: Family::default(),
             call_duration: Family::new_with_constructor(latency),
+            throttles: Family::default(),
             limiter_wait: Family::new_with_constructor(latency),
+            limiter_limit: Family::default(),
             retry_wait: Family::new_with_constructor(long_wait),
             retrying: Family::default(),
             releases: Family::default(),
@@ -231,6 +244,14 @@ impl Metrics {
                     .releases
                     .get_or_create(&EvidenceLabel { evidence: kind }),
             );
+        }
+        for action in Action::ALL {
+            for throttle in Throttle::ALL {
+                let _ = metrics.throttles.get_or_create(&ThrottleLabels {
+                    action: action.label(),
+                    sign: throttle.label(),
+                });
+            }
         }
         metrics
     }
@@ -258,6 +279,16 @@ impl Metrics {
             "From sending a call to its answer",
             Unit::Seconds,
             self.call_duration.clone(),
+        );
+        registry.register(
+            "throttles",
+            "Calls that may have found no room in the account's quota, by action and by how that was seen",
+            self.throttles.clone(),
+        );
+        registry.register(
+            "limiter_limit",
+            "Calls a second that the limiter lets through now, of the account where that is least",
+            self.limiter_limit.clone(),
         );
         registry.register_with_unit(
             "limiter_wait",
@@ -332,15 +363,23 @@ impl Metrics {
     }
 
     /// A call was answered or given up.
-    pub fn called(&self, action: Action, failure: Option<(Class, Delivery)>, took: Duration) {
-        let result = failure.map_or("accepted", |(class, _)| class.label());
+    pub fn called(&self, action: Action, failure: Option<&Failure>, took: Duration) {
+        let result = failure.map_or("accepted", |failure| failure.class.label());
         self.calls
             .get_or_create(&CallLabels {
                 action: action.label(),
                 result,
             })
             .inc();
-        if failure.is_none_or(|(_, delivery)| delivery != Delivery::NeverSent) {
+        if let Some(throttle) = failure.and_then(Failure::throttle) {
+            self.throttles
+                .get_or_create(&ThrottleLabels {
+                    action: action.label(),
+                    sign: throttle.label(),
+                })
+                .inc();
+        }
+        if failure.is_none_or(|failure| failure.delivery != Delivery::NeverSent) {
             self.call_duration
                 .get_or_create(&ActionLabel {
                     action: action.label(),
@@ -434,11 +473,15 @@ impl Metrics {
         }
     }
 
-    /// Everything in OpenMetrics text form; `phases` has one entry per object.
+    /// Everything in OpenMetrics text form; `phases` has one entry per object, `limits` the calls a second that each action may send.
     ///
     /// # Errors
     /// When the text cannot be written.
-    pub fn text(&self, phases: impl Iterator<Item = Phase>) -> Result<String, std::fmt::Error> {
+    pub fn text(
+        &self,
+        phases: impl Iterator<Item = Phase>,
+        limits: impl IntoIterator<Item = (Action, f64)>,
+    ) -> Result<String, std::fmt::Error> {
         let _alone = self
             .scraping
             .lock()
@@ -455,6 +498,13 @@ impl Metrics {
                     phase: phase.as_str(),
                 })
                 .set(count);
+        }
+        for (action, limit) in limits {
+            self.limiter_limit
+                .get_or_create(&ActionLabel {
+                    action: action.label(),
+                })
+                .set(limit);
         }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

@@ -30,6 +30,8 @@ pub struct ClientConfig {
     pub call_deadline: Duration,
     /// How each request is signed.
     pub signature: Signature,
+    /// Calls go through the proxy that the environment names.
+    pub proxy_from_environment: bool,
 }
 
 /// The client cannot be made.
@@ -71,8 +73,9 @@ impl Client {
             sts,
             call_deadline: deadline,
             signature,
+            proxy_from_environment,
         } = config;
-        let http = http::client(deadline)?;
+        let http = http::client(deadline, proxy_from_environment)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 http,
@@ -254,3 +257,10 @@ mod answers_tests;
 #[cfg(test)]
 #[path = "client_v3_tests.rs"]
 mod v3_tests;
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+#[path = "hygiene_tests.rs"]
+mod hygiene;

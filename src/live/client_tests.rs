@@ -146,6 +146,7 @@ pub(in crate::live) fn client_signing(
             endpoint,
             call_deadline: deadline,
             signature,
+            proxy_from_environment: false,
         },
         Provider::fixed(Some(credentials())),
     )
@@ -471,6 +472,7 @@ async fn without_credentials_nothing_is_sent() {
             endpoint,
             call_deadline: LONG,
             signature: Signature::V1,
+            proxy_from_environment: false,
         },
         Provider::fixed(None),
     )
@@ -650,6 +652,7 @@ async fn a_connection_that_is_never_ready_means_never_sent() {
         endpoint,
         call_deadline: Duration::from_millis(400),
         signature: Signature::V1,
+        proxy_from_environment: false,
     };
     let failure = Client::new(config, Provider::fixed(Some(credentials())))
         .unwrap()

@@ -22,23 +22,30 @@ pub(super) struct Silence {
     pub reason: String,
 }
 
-/// A client whose requests take no longer than `deadline`. The process must have a TLS provider installed before.
+/// A client whose requests take no longer than `deadline`, and go through the environment's proxy only if that is asked for. The process must have a TLS provider installed before.
 ///
 /// # Errors
 /// When it cannot be set up.
-pub(super) fn client(deadline: Duration) -> Result<reqwest::Client, ClientError> {
-    reqwest::Client::builder()
+pub(super) fn client(
+    deadline: Duration,
+    proxy_from_environment: bool,
+) -> Result<reqwest::Client, ClientError> {
+    let http = reqwest::Client::builder()
         .user_agent(concat!("mixed-stream-operator/", env!("CARGO_PKG_VERSION")))
         // One call is one request: nothing below may send it again, or elsewhere.
         .retry(reqwest::retry::never())
         .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
         // Shorter than the whole, so that a peer that cannot be reached is told from one that does not answer.
         .connect_timeout(LONGEST_CONNECT.min(deadline / 2))
         .timeout(deadline)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .pool_idle_timeout(IDLE_TIME)
-        .build()
+        .pool_idle_timeout(IDLE_TIME);
+    let http = if proxy_from_environment {
+        http
+    } else {
+        http.no_proxy()
+    };
+    http.build()
         .map_err(|error| ClientError::Http(causes(&error.without_url())))
 }
 

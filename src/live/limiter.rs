@@ -2,7 +2,8 @@
 //!
 //! The service counts a call at some moment between its sending and its reply. A permit is therefore held from the sending until one second after
 //! the reply, and no more permits than the quota are held at a time: wherever in between the calls are counted, no sliding second has more than the
-//! quota. Within that, permits are given out evenly.
+//! quota. Within that, permits are given out evenly, and no more of them than others leave ([`super::adapt`]): a call that is throttled slows its
+//! action for everyone on its account.
 //!
 //! Passive, and without a clock: every method is told the time.
 
@@ -13,7 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::actions::{Account, Action};
-use super::outcome::{Delivery, Failure};
+use super::adapt::{CallId, Pacer};
+use super::outcome::{Delivery, Failure, Throttle};
+use super::share::QuotaShare;
 use super::turns::{Lane, Turns};
 
 /// The length of the service's window.
@@ -53,17 +56,31 @@ pub enum Taken {
 #[must_use]
 pub struct Permit {
     places: Arc<Mutex<Places>>,
+    /// Of the call, once it is taken for sent.
+    call: Option<CallId>,
     /// When the place is free if no reply comes: a second after the deadline of a call sent when the permit was taken.
     silent_until: Instant,
     /// Whether the place has been accounted for.
     settled: bool,
 }
 
-/// The permits of one line that are out, and those whose second has not passed.
-#[derive(Debug, Default)]
+/// The permits of one line that are out, and those whose second has not passed; and what others leave of the quota.
+#[derive(Debug)]
 struct Places {
     out: usize,
     ending: BinaryHeap<Reverse<Instant>>,
+    pacer: Pacer,
+}
+
+/// What became of a call, as far as the quota goes.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Passed(Instant),
+    Refused(Instant, Option<Duration>),
+    Lost(Instant),
+    Unused,
+    /// Nobody has told.
+    Unknown,
 }
 
 /// Permits for every (account, action). A cheap handle; clones are one limiter.
@@ -74,6 +91,7 @@ pub struct Limiter<K>(Arc<Mutex<Inner<K>>>);
 struct Inner<K> {
     opens: Instant,
     deadline: Duration,
+    share: QuotaShare,
     lines: HashMap<(Account, Action), Line<K>>,
 }
 
@@ -81,7 +99,6 @@ struct Inner<K> {
 #[derive(Debug)]
 struct Line<K> {
     quota: usize,
-    pace: Duration,
     /// The earliest moment of the next permit.
     slot: Instant,
     waiting: Turns<K>,
@@ -91,6 +108,8 @@ struct Line<K> {
     aside_since: VecDeque<(Instant, K)>,
     /// Kept aside and not yet told.
     untold: Vec<K>,
+    /// Who wants to hear of it when calls pass again, and since when.
+    hopeful: HashMap<K, Instant>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -101,50 +120,75 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Permit {
     /// The reply came at `now`: the place is free a second later.
     pub fn ended(mut self, now: Instant) {
-        self.settle(Some(now + WINDOW));
+        self.settle(Some(now + WINDOW), Fate::Passed(now));
+    }
+
+    /// The service refused the call for the quota, and asks to wait for so long.
+    pub fn throttled(mut self, now: Instant, retry_after: Option<Duration>) {
+        self.settle(Some(now + WINDOW), Fate::Refused(now, retry_after));
     }
 
     /// The request may have been sent, and the caller gave up at `now` without a reply: the place is free a second after the call's deadline.
     pub fn unanswered(mut self, now: Instant) {
         let until = self.silent_until.max(now + WINDOW);
-        self.settle(Some(until));
+        self.settle(Some(until), Fate::Lost(now));
     }
 
     /// The call ended at `now`, as its failure says where it failed.
     pub fn close(self, failure: Option<&Failure>, now: Instant) {
-        match failure {
-            Some(failure) if failure.delivery == Delivery::NeverSent => self.unused(),
+        match failure.map(|failure| (failure.throttle(), failure)) {
+            Some((_, failure)) if failure.delivery == Delivery::NeverSent => self.unused(),
+            Some((Some(Throttle::Refused), failure)) => self.throttled(now, failure.retry_after),
+            Some((Some(Throttle::Unanswered), _)) => self.unanswered(now),
             // A reply has begun, whatever became of it.
-            Some(Failure {
-                status: Some(_), ..
-            })
-            | None => self.ended(now),
-            Some(_) => self.unanswered(now),
+            Some((None, _)) | None => self.ended(now),
         }
     }
 
     /// Nothing was sent: the place is free at once.
     pub fn unused(mut self) {
-        self.settle(None);
+        self.settle(None, Fate::Unused);
     }
 
-    fn settle(&mut self, until: Option<Instant>) {
-        if !std::mem::replace(&mut self.settled, true) {
-            let mut places = locked(&self.places);
-            places.out -= 1;
-            places.ending.extend(until.map(Reverse));
+    fn settle(&mut self, until: Option<Instant>, fate: Fate) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let mut places = locked(&self.places);
+        places.out -= 1;
+        places.ending.extend(until.map(Reverse));
+        let pacer = &mut places.pacer;
+        match (fate, self.call) {
+            (Fate::Passed(now), Some(call)) => pacer.passed(call, now),
+            (Fate::Refused(now, wait), Some(call)) => pacer.refused(call, wait, now),
+            (Fate::Lost(now), Some(call)) => pacer.lost(call, now),
+            // It becomes overdue.
+            (Fate::Unknown, Some(_)) => {}
+            (Fate::Unused, call) => pacer.unused(call),
+            (Fate::Passed(_) | Fate::Refused(..) | Fate::Lost(_) | Fate::Unknown, None) => {
+                pacer.unused(None);
+            }
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.settle(Some(self.silent_until));
+        self.settle(Some(self.silent_until), Fate::Unknown);
     }
 }
 
 impl Places {
+    fn new(quota: u32, deadline: Duration) -> Self {
+        Self {
+            out: 0,
+            ending: BinaryHeap::new(),
+            pacer: Pacer::new(quota, deadline),
+        }
+    }
+
     fn pass(&mut self, now: Instant) {
+        self.pacer.look(now);
         while self.ending.peek().is_some_and(|Reverse(end)| *end <= now) {
             self.ending.pop();
         }
@@ -163,12 +207,13 @@ impl<K> Clone for Limiter<K> {
 
 impl<K: Clone + Eq + Hash> Limiter<K> {
     /// A limiter for a process that began at `started` and gives nothing in its first second, since its predecessor may have used the quota until
-    /// then. `deadline` is the longest that a call takes.
+    /// then. `deadline` is the longest that a call takes; of each quota `share` is ours.
     #[must_use]
-    pub fn new(started: Instant, deadline: Duration) -> Self {
+    pub fn new(started: Instant, deadline: Duration, share: QuotaShare) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             opens: started + WINDOW,
             deadline,
+            share,
             lines: HashMap::new(),
         })))
     }
@@ -190,11 +235,12 @@ impl<K: Clone + Eq + Hash> Limiter<K> {
         let Inner {
             opens,
             deadline,
+            share,
             lines,
         } = &mut *locked(&self.0);
         let line = lines
             .entry((account.clone(), action))
-            .or_insert_with(|| Line::new(action, *opens));
+            .or_insert_with(|| Line::new(share.of(action.quota_per_second()), *opens, *deadline));
         line.expire(now);
         if !line.aside.contains_key(&key) {
             line.waiting.push(lane, &namespace, key.clone());
@@ -203,6 +249,7 @@ impl<K: Clone + Eq + Hash> Limiter<K> {
         match line.collect(&key) {
             Some(mut permit) => {
                 permit.silent_until = now + *deadline + WINDOW;
+                permit.call = Some(locked(&permit.places).pacer.sent(now));
                 Taken::Permit(permit)
             }
             None => Taken::Wait,
@@ -226,10 +273,60 @@ impl<K: Clone + Eq + Hash> Limiter<K> {
     pub fn forget(&self, key: &K) {
         for line in locked(&self.0).lines.values_mut() {
             line.waiting.remove(key);
+            line.hopeful.remove(key);
             if let Some(permit) = line.collect(key) {
                 permit.unused();
             }
         }
+    }
+
+    /// A call of `key`, sent at `since`, was throttled, and it will try again in its own time: where the action had come to a standstill,
+    /// [`Limiter::woken`] names the key as soon as calls pass again.
+    pub fn hope(&self, account: &Account, action: Action, key: K, since: Instant) {
+        if let Some(line) = locked(&self.0).lines.get_mut(&(account.clone(), action)) {
+            line.hopeful.insert(key, since);
+        }
+    }
+
+    /// Those of [`Limiter::hope`] for whose action calls pass again, each once.
+    #[must_use]
+    pub fn woken(&self) -> Vec<K> {
+        let mut woken = Vec::new();
+        for line in locked(&self.0).lines.values_mut() {
+            if let Some(recovered) = line.fulfilled() {
+                let keys = line.hopeful.extract_if(|_, since| *since <= recovered);
+                woken.extend(keys.map(|(key, _)| key));
+            }
+        }
+        woken
+    }
+
+    /// Whether the action came to a standstill and calls have passed again, after this moment.
+    #[must_use]
+    pub fn has_recovered(&self, account: &Account, action: Action, since: Instant) -> bool {
+        let inner = locked(&self.0);
+        let line = inner.lines.get(&(account.clone(), action));
+        let recovered = line.and_then(|line| locked(&line.places).pacer.recovered());
+        recovered.is_some_and(|recovered| recovered >= since)
+    }
+
+    /// Calls per second that each action may send at `now`, of the account where that is least.
+    #[must_use]
+    pub fn limits(&self, now: Instant) -> Vec<(Action, f64)> {
+        let inner = locked(&self.0);
+        let limit = |action: Action| {
+            let own = f64::from(inner.share.of(action.quota_per_second()));
+            let lines = inner.lines.iter().filter(|((_, of), _)| *of == action);
+            lines
+                .map(|(_, line)| {
+                    let mut places = locked(&line.places);
+                    places.pass(now);
+                    places.pacer.limit()
+                })
+                .fold(own, f64::min)
+        };
+        let all = Action::ALL.into_iter();
+        all.map(|action| (action, limit(action))).collect()
     }
 
     /// When [`Limiter::grants`] would next give something, as far as is known now: every other call, and every permit's end, can change it.
@@ -244,18 +341,25 @@ impl<K: Clone + Eq + Hash> Limiter<K> {
 }
 
 impl<K: Clone + Eq + Hash> Line<K> {
-    fn new(action: Action, opens: Instant) -> Self {
-        let quota = action.quota_per_second();
+    /// `quota`: the calls per second that are ours, at least one.
+    fn new(quota: u32, opens: Instant, deadline: Duration) -> Self {
         Self {
             quota: usize::try_from(quota).unwrap_or(usize::MAX),
-            pace: WINDOW / quota,
             slot: opens,
             waiting: Turns::new(),
-            places: Arc::default(),
+            places: Arc::new(Mutex::new(Places::new(quota, deadline))),
             aside: HashMap::new(),
             aside_since: VecDeque::new(),
             untold: Vec::new(),
+            hopeful: HashMap::new(),
         }
+    }
+
+    /// When calls passed again, if somebody has hoped for it.
+    fn fulfilled(&self) -> Option<Instant> {
+        let recovered = locked(&self.places).pacer.recovered()?;
+        let is_one = |since: &Instant| *since <= recovered;
+        self.hopeful.values().any(is_one).then_some(recovered)
     }
 
     /// Lets pass what is over at `now`.
@@ -297,16 +401,23 @@ impl<K: Clone + Eq + Hash> Line<K> {
 
     /// Keeps permits aside for those whose turn is now.
     fn serve(&mut self, now: Instant) {
-        while now >= self.slot && locked(&self.places).held() < self.quota {
+        while now >= self.slot {
+            let mut places = locked(&self.places);
+            if places.held() >= self.quota || !places.pacer.may_send(now) {
+                break;
+            }
             let Some((_, _, key)) = self.waiting.pop() else {
                 break;
             };
-            self.slot =
-                (self.slot + self.pace).max((now + self.pace).checked_sub(CATCH_UP).unwrap_or(now));
-            locked(&self.places).out += 1;
+            let pace = WINDOW.div_f64(places.pacer.limit().max(1.0));
+            self.slot = (self.slot + pace).max((now + pace).checked_sub(CATCH_UP).unwrap_or(now));
+            places.out += 1;
+            places.pacer.reserve(now, !self.waiting.is_empty());
+            drop(places);
             // Given back or taken before it is ever sent.
             let permit = Permit {
                 places: Arc::clone(&self.places),
+                call: None,
                 silent_until: now + WINDOW,
                 settled: false,
             };
@@ -317,7 +428,7 @@ impl<K: Clone + Eq + Hash> Line<K> {
     }
 
     fn next_at(&self, now: Instant) -> Option<Instant> {
-        if !self.untold.is_empty() {
+        if !self.untold.is_empty() || self.fulfilled().is_some() {
             return Some(now);
         }
         if self.waiting.is_empty() {
@@ -325,7 +436,7 @@ impl<K: Clone + Eq + Hash> Line<K> {
         }
         let places = locked(&self.places);
         if places.held() < self.quota {
-            return Some(self.slot.max(now));
+            return Some(places.pacer.next_at(now).max(self.slot).max(now));
         }
         let place = places.ending.peek().map(|Reverse(end)| *end);
         let kept = self

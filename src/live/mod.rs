@@ -3,6 +3,7 @@
 //! Knows nothing of Kubernetes. One method call of [`Client`] is exactly one HTTP request, so that the [`Limiter`] counts what the service counts.
 
 pub mod actions;
+mod adapt;
 pub mod answer;
 mod calls;
 pub mod class;
@@ -20,6 +21,7 @@ pub mod output;
 pub mod redact;
 pub mod relay;
 mod reply;
+pub mod share;
 pub mod sign;
 pub mod turns;
 pub mod wire;
@@ -38,8 +40,9 @@ pub use credentials::{
 pub use endpoint::{Endpoint, EndpointError};
 pub use identity::AccountId;
 pub use limiter::{Limiter, Permit, Taken, Ticket};
-pub use outcome::{Delivery, Failure, Reply, Success};
+pub use outcome::{Delivery, Failure, Reply, Success, Throttle};
 pub use output::{OutputError, OutputId};
 pub use relay::{Media, Output, Parameters, Relay};
+pub use share::{QuotaShare, ShareError};
 pub use sign::Signature;
 pub use turns::{Lane, Turns};

@@ -46,7 +46,41 @@ pub struct Failure {
     pub request_id: Option<String>,
 }
 
+/// How a call shows that it may have found no room in the quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Throttle {
+    /// The service says so.
+    Refused,
+    /// There was no answer: some services swallow what is too much.
+    Unanswered,
+}
+
+impl Throttle {
+    /// Every way.
+    pub const ALL: [Self; 2] = [Self::Refused, Self::Unanswered];
+
+    /// The value of the label `sign` of a metric.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
 impl Failure {
+    /// Whether the call may have found no room in the quota.
+    #[must_use]
+    pub fn throttle(&self) -> Option<Throttle> {
+        match (self.delivery, self.class, self.status) {
+            (Delivery::NeverSent, ..) => None,
+            (_, Class::Throttled, _) => Some(Throttle::Refused),
+            (_, _, None) => Some(Throttle::Unanswered),
+            (_, _, Some(_)) => None,
+        }
+    }
+
     /// Nothing was sent, since there are no parameters to send.
     #[must_use]
     pub fn nothing_to_send() -> Self {

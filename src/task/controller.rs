@@ -120,6 +120,8 @@ impl Controller {
                 Caller::Read(..) => self.shared.read_turn.notify_waiters(),
             }
         }
+        let woken = self.shared.limiter.woken().into_iter();
+        self.look_at(woken.filter_map(Caller::object).collect());
         let shared = self.shared.clone();
         self.queue.wake(now, |key| lane(&shared, key));
         // No object is judged before every older one is known.

@@ -1,19 +1,39 @@
 //! What is kept of one object between reconciles, and what is told when it is released.
 
 use super::{
-    cluster::Cluster, desired::Desired, evidence::Evidence, memory::Memory, shared::Shared,
-    verdict::reason, view::View,
+    cluster::Cluster,
+    desired::Desired,
+    evidence::Evidence,
+    memory::Memory,
+    shared::{Caller, Shared},
+    verdict::reason,
+    view::{Key, View},
 };
-use crate::{api::CallRecord, events::Note, live::TaskId};
+use crate::{
+    api::CallRecord,
+    events::Note,
+    live::{Account, Action, Failure, TaskId},
+};
 use jiff::Timestamp;
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 /// The calls that the status remembers.
 const CALLS: usize = 5;
+
+/// A call that the service refused for the quota, or swallowed.
+#[derive(Clone, Debug)]
+pub struct Throttled {
+    /// Whose quota.
+    pub account: Account,
+    /// When it was sent.
+    pub sent: Instant,
+    /// The service's own delay ends at this moment, since the process started.
+    pub not_before: Duration,
+}
 
 /// What is kept of one object between reconciles.
 #[derive(Debug)]
@@ -32,6 +52,8 @@ pub struct Dossier {
     pub failed_writes: u32,
     /// Since when a call waits for its turn.
     pub queued_since: Option<Instant>,
+    /// The last call of each action, where it was throttled: how the account fares ends the wait too.
+    pub throttled: HashMap<Action, Throttled>,
     /// When the deletion was first seen.
     pub deleting_since: Option<Instant>,
     /// The empty `release-without-stop` was warned of.
@@ -58,6 +80,7 @@ impl Dossier {
             calls: view.status.calls.iter().cloned().collect(),
             failed_writes: 0,
             queued_since: None,
+            throttled: HashMap::new(),
             deleting_since: None,
             warned_of_empty_release: false,
             warned_of_adoption: false,
@@ -151,6 +174,48 @@ impl Dossier {
             self.calls.pop_front();
         }
         self.calls.push_back(call);
+    }
+
+    /// Remembers whether a call was throttled; without an answer it may have been. `now`: since the process started.
+    pub fn may_be_throttled(
+        &mut self,
+        (account, action): (&Account, Action),
+        failure: Option<&Failure>,
+        (sent, now): (Instant, Duration),
+    ) {
+        match failure.filter(|failure| failure.throttle().is_some()) {
+            Some(failure) => {
+                let throttled = Throttled {
+                    account: account.clone(),
+                    sent,
+                    not_before: now + failure.retry_after.unwrap_or_default(),
+                };
+                self.throttled.insert(action, throttled);
+            }
+            None => {
+                self.throttled.remove(&action);
+            }
+        }
+    }
+
+    /// Ends the waits of what was throttled where calls pass again, and asks to hear of it where they do not yet.
+    pub fn follow_accounts(&mut self, shared: &Shared, key: &Key) {
+        let waits = &mut self.memory.waits;
+        self.throttled.retain(|&action, throttled| {
+            let Throttled {
+                account,
+                sent,
+                not_before,
+            } = throttled;
+            let has_recovered = shared.limiter.has_recovered(account, action, *sent);
+            if has_recovered {
+                waits.account_recovered(action, *not_before);
+            } else {
+                let caller = Caller::Object(key.clone());
+                shared.limiter.hope(account, action, caller, *sent);
+            }
+            !has_recovered
+        });
     }
 
     fn last_request_id(&self) -> &str {

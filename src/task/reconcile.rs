@@ -47,6 +47,7 @@ pub struct Next {
 
 /// Looks at the object and does what there is to do.
 pub async fn reconcile(shared: &Shared, key: &Key, dossier: &mut Dossier) -> Next {
+    dossier.follow_accounts(shared, key);
     let mut run = Run {
         shared,
         key,
@@ -58,6 +59,9 @@ pub async fn reconcile(shared: &Shared, key: &Key, dossier: &mut Dossier) -> Nex
     if outcome != Outcome::Queued {
         shared.limiter.forget(&Caller::Object(key.clone()));
         run.dossier.queued_since = None;
+    }
+    if outcome != Outcome::Released {
+        run.dossier.follow_accounts(shared, key);
     }
     Next {
         at,

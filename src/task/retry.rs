@@ -237,6 +237,16 @@ impl Waits {
             .retain(|waiting, wait| *waiting != action || !wait.cause.ends_with_generation());
     }
 
+    /// Calls of the action pass again on an account where none did: who was throttled there need not sit out a wait that has doubled meanwhile. The
+    /// service's own delay, until `not_before`, stays, and so does the doubling should this fail again.
+    pub fn account_recovered(&mut self, action: Action, not_before: Duration) {
+        if let Some(wait) = self.by_action.get_mut(&action)
+            && let Cause::Answer(Class::Throttled | Class::ServiceUnavailable) = wait.cause
+        {
+            wait.next = wait.next.min(not_before);
+        }
+    }
+
     /// The action succeeded.
     pub fn clear(&mut self, action: Action) {
         self.by_action.remove(&action);
@@ -422,6 +432,34 @@ mod tests {
         assert_eq!(waits.due(STOP, 1), Duration::from_secs(7));
         let schedule = waits.get(STOP).map(Wait::schedule);
         assert!(schedule.is_some_and(|words| words.ends_with("retrying every 7 s")));
+    }
+
+    #[test]
+    fn where_the_account_has_recovered_a_throttled_wait_ends_but_for_the_services_own_delay() {
+        for (cause, ends) in [
+            (THROTTLED, true),
+            (Cause::Answer(Class::ServiceUnavailable), true),
+            (DENIED, false),
+            (Cause::Unconfirmed, false),
+        ] {
+            let mut waits = Waits::default();
+            for _ in 0..5 {
+                waits.fail(STOP, &trouble(cause), 1, &Paces::default(), at(100), 1.0);
+            }
+            let due = waits.due(STOP, 1);
+            waits.account_recovered(STOP, Duration::from_secs(103));
+            let expected = if ends { Duration::from_secs(103) } else { due };
+            assert_eq!(waits.due(STOP, 1), expected, "{cause:?}");
+            waits.account_recovered(STOP, Duration::from_secs(200));
+            assert_eq!(waits.due(STOP, 1), expected, "nothing becomes later");
+        }
+        let mut waits = Waits::default();
+        for _ in 0..3 {
+            waits.fail(STOP, &trouble(THROTTLED), 1, &Paces::default(), at(0), 1.0);
+            waits.account_recovered(STOP, Duration::ZERO);
+        }
+        let band = waits.get(STOP).map(|wait| wait.band.1);
+        assert_eq!(band, Some(Duration::from_secs(4)), "the doubling goes on");
     }
 
     #[test]

@@ -30,6 +30,17 @@ pub enum Caller {
     Read(AppId, What),
 }
 
+impl Caller {
+    /// The object, where it is one.
+    #[must_use]
+    pub fn object(self) -> Option<Key> {
+        match self {
+            Self::Object(key) => Some(key),
+            Self::Read(..) => None,
+        }
+    }
+}
+
 /// What every reconcile works with.
 pub struct Shared {
     /// The objects.

@@ -112,7 +112,6 @@ async fn counted<T>(
     let ended = Instant::now();
     let failure = reply.as_ref().err();
     permit.close(failure, ended);
-    let failure = failure.map(|failure| (failure.class, failure.delivery));
     shared
         .metrics
         .called(read.what.action(), failure, ended - sent);

@@ -77,8 +77,14 @@ impl Run<'_> {
         let (answer, record, failure) = send(&self.shared.live, ids, &call, relay.as_deref()).await;
         let ended = Instant::now();
         permit.close(failure.as_ref(), ended);
-        let failure = failure.map(|failure| (failure.class, failure.delivery));
-        self.shared.metrics.called(action, failure, ended - sent);
+        self.dossier.may_be_throttled(
+            (&self.shared.account, action),
+            failure.as_ref(),
+            (sent, self.shared.now().mono),
+        );
+        self.shared
+            .metrics
+            .called(action, failure.as_ref(), ended - sent);
         self.dossier.called(record);
         let sent = sent.saturating_duration_since(self.shared.started);
         let carried = carried.map(|(_, carried)| carried);

@@ -4,7 +4,8 @@ use super::*;
 use crate::{
     events::Events,
     live::{
-        Account, Client as Live, ClientConfig, Credentials, Endpoint, Limiter, Provider, Signature,
+        Account, Client as Live, ClientConfig, Credentials, Endpoint, Limiter, Provider,
+        QuotaShare, Signature,
     },
     metrics::{Metrics, Outcome},
     policy::{Policy, PolicyInForce},
@@ -166,6 +167,7 @@ async fn service() -> (Live, Arc<AtomicUsize>) {
         endpoint,
         call_deadline: DEADLINE,
         signature: Signature::V1,
+        proxy_from_environment: false,
     };
     let credentials = Credentials::new("testid", "testsecret".to_owned().into(), None);
     let credentials = Provider::fixed(Some(credentials));
@@ -193,7 +195,7 @@ impl Played {
             wake: tokio::sync::Notify::new(),
             cluster: Cluster::new(server.client(), server.client(), DEADLINE, "mso".to_owned()),
             live,
-            limiter: Limiter::new(long_ago, DEADLINE),
+            limiter: Limiter::new(long_ago, DEADLINE, QuotaShare::WHOLE),
             account: Account::new("own"),
             policy: PolicyInForce::new(Policy::everything()),
             paces: Paces::default(),
