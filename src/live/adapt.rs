@@ -121,8 +121,11 @@ struct Pending {
 /// A call that found no room, and how that was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sign {
+    /// With the service's own delay.
     Refused(Duration),
+    /// The connection ended.
     Lost,
+    Overdue,
 }
 
 impl Growth {
@@ -210,7 +213,7 @@ impl Pacer {
                 rounds: self.rounds,
             });
             self.uncount(id);
-            self.sign(pending, Sign::Lost, now);
+            self.sign(pending, Sign::Overdue, now);
         }
         // Nobody tells of a permit that was dropped.
         while let Some(first) = self.pending.first_entry()
@@ -404,7 +407,7 @@ impl Pacer {
     }
 
     fn sign(&mut self, of: Pending, sign: Sign, now: Instant) {
-        if sign == Sign::Lost {
+        if !sign.is_answer() {
             let (count, since) = &mut self.lost;
             *count += 1;
             since.get_or_insert(of.sent);
@@ -433,7 +436,7 @@ impl Pacer {
             // It was on its way when the limit was lowered. It may tell more exactly what there is.
             if let Phase::Limited(growth) = &mut self.phase
                 && passed < self.known
-                && sign != Sign::Lost
+                && sign.is_answer()
             {
                 self.known = passed;
                 growth.known = passed;
@@ -441,10 +444,18 @@ impl Pacer {
             }
         } else {
             self.rounds += 1;
-            self.known = passed;
+            // Where calls passed in between it is not much less than before: our own count is off by what is delayed on the way. Of an overdue
+            // call too much has happened since.
+            let least = match &self.phase {
+                Phase::Limited(growth) if self.rounds == 1 && sign != Sign::Overdue => {
+                    growth.known * KEPT[0]
+                }
+                Phase::Free | Phase::Limited(_) | Phase::Closed { .. } => 0.0,
+            };
+            self.known = passed.max(least);
             self.lowered = Some(now);
             let kept = KEPT[self.rounds.min(KEPT.len()) - 1];
-            self.limit_to(passed * kept, sign, now);
+            self.limit_to(self.known * kept, sign, now);
         }
         let (count, since) = self.lost;
         if count >= SILENCE && since.is_some_and(|since| since + WINDOW <= now) {
@@ -456,7 +467,7 @@ impl Pacer {
         // A call can be lost without any fault of the quota.
         let least = match sign {
             Sign::Refused(_) => 0.5,
-            Sign::Lost => (self.ceiling / 100.0).max(1.0),
+            Sign::Lost | Sign::Overdue => (self.ceiling / 100.0).max(1.0),
         };
         if limit < 0.5 && least <= 0.5 {
             self.close(sign, now);
@@ -464,8 +475,9 @@ impl Pacer {
         }
         let (plateau, doubling) = match sign {
             Sign::Refused(wait) => (PLATEAU.max(wait), DOUBLING),
+            Sign::Lost => (PLATEAU, DOUBLING),
             // Each call too many is out until its deadline.
-            Sign::Lost => (
+            Sign::Overdue => (
                 PLATEAU.max(self.deadline / 4),
                 DOUBLING.max(self.overdue_after() * 2),
             ),
@@ -522,7 +534,14 @@ impl Sign {
     fn wait(self) -> Duration {
         match self {
             Self::Refused(wait) => wait,
-            Self::Lost => Duration::ZERO,
+            Self::Lost | Self::Overdue => Duration::ZERO,
+        }
+    }
+
+    fn is_answer(self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Lost | Self::Overdue => false,
         }
     }
 }

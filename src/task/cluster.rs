@@ -14,7 +14,12 @@ use kube::{
 };
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+
+/// Status writes in flight. More do not make the API server faster, and the removal of a finalizer would wait behind all of them: a crowd of
+/// objects whose calls fail writes as many.
+const STATUS_WRITES: usize = 16;
 
 /// Why a write did not happen, or is not known to have happened.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +44,7 @@ pub struct Cluster {
     client: Client,
     watching: Client,
     resource: ApiResource,
+    telling: Arc<Semaphore>,
     deadline: Duration,
     task_id_prefix: String,
 }
@@ -71,6 +77,7 @@ impl Cluster {
             client,
             watching,
             resource: ApiResource::erase::<MixedStreamTask>(&()),
+            telling: Arc::new(Semaphore::new(STATUS_WRITES)),
             deadline,
             task_id_prefix,
         }
@@ -219,8 +226,13 @@ impl Cluster {
         let patch = Patch::Json::<()>(JsonPatch(operations));
         match subresource {
             Some(name) => {
-                self.bounded(api.patch_subresource(name, &key.name, &params, &patch))
-                    .await
+                self.bounded(async {
+                    // It is never closed, and without a turn it would only be less polite.
+                    let _turn = self.telling.acquire().await;
+                    api.patch_subresource(name, &key.name, &params, &patch)
+                        .await
+                })
+                .await
             }
             None => self.bounded(api.patch(&key.name, &params, &patch)).await,
         }
