@@ -388,6 +388,93 @@ async fn a_service_that_echoes_addresses_gives_no_stream_key_away() {
     assert_clean(&shown, secrets);
 }
 
+/// A life in which nothing goes wrong, with addresses from a Secret and from the spec.
+#[tokio::test]
+async fn a_life_without_faults_gives_nothing_away() {
+    let mut watched = Watched::new("plain", SECRET).await;
+    let scene = &watched.scene;
+    let address = [("url", &*url("x"))];
+    scene
+        .cluster
+        .put_secret(&scene.namespace, "push", &address)
+        .await;
+    for task in ["x", "y"] {
+        scene.join(task).await;
+    }
+    let x = Relay::single(APP, "x").task_id("x");
+    scene.relay(x.url_from("push", "url")).await;
+    scene.relay(Relay::mixed(APP, "y").task_id("y")).await;
+    for task in ["x", "y"] {
+        scene.until_reason(task, "Running").await;
+    }
+    // Another key behind the same name, and a break.
+    let other = url("other");
+    scene
+        .cluster
+        .put_secret(&scene.namespace, "push", &[("url", &*other)])
+        .await;
+    scene.until_calls("UpdateLiveMPUTask", "x", 1).await;
+    scene
+        .merge("y", json!({"spec": {"desiredState": "Stopped"}}))
+        .await;
+    scene.until_reason("y", "Stopped").await;
+    watched.look().await;
+    for task in ["x", "y"] {
+        watched.scene.end(task).await;
+    }
+    assert!(watched.tap.text().contains(&percent(STREAM_KEY)));
+    let (shown, mut secrets) = watched.all().await;
+    secrets.push(STREAM_KEY.to_owned());
+    assert_clean(&shown, secrets);
+}
+
+/// What is no answer at all repeats the request, too: at every level of the log, cut off, in a redirect, and as a page of a proxy.
+#[tokio::test]
+async fn a_service_that_answers_nonsense_gives_nothing_away() {
+    let mut watched = Watched::new("nonsense", SECRET).await;
+    let scene = &watched.scene;
+    let echo = format!(
+        "<html>{SECRET} {TOKEN} {} {}</html>",
+        url("x"),
+        percent(&percent(&url("x")))
+    );
+    let location = format!(
+        "http://127.0.0.1:9/?StreamURL={}&SecurityToken={}",
+        percent(&url("x")),
+        percent(TOKEN)
+    );
+    let faults = [
+        json!({"kind": "error", "status": 502, "contentType": "text/html", "body": echo}),
+        json!({"kind": "error", "status": 307, "headers": {"location": location}, "body": echo}),
+        json!({"kind": "error", "status": 400, "body": format!("<Error><Code>{SECRET}</Code><Message>{echo}</Message></Error>"), "contentType": "text/xml"}),
+        json!({"kind": "error", "status": 400, "body": format!("{{\"Code\":\"InvalidParam\",\"Message\":\"{}", url("x"))}),
+        json!({"kind": "wrongJson"}),
+        json!({"kind": "foreignReply"}),
+        json!({"kind": "torn"}),
+    ];
+    let count = faults.len();
+    for action in ["UpdateLiveMPUTask", "StopLiveMPUTask"] {
+        for fault in &faults {
+            let mut fault = fault.clone();
+            fault["action"] = json!(action);
+            fault["times"] = json!(1);
+            scene.simulator.order_fault(&fault).await.unwrap();
+        }
+    }
+    scene.join("x").await;
+    scene.relay(Relay::single(APP, "x").task_id("x")).await;
+    scene.until_reason("x", "Running").await;
+    let user = json!({"spec": {"relay": {"single": {"userId": "guest"}}}});
+    scene.merge("x", user).await;
+    scene.until_calls("UpdateLiveMPUTask", "x", count + 1).await;
+    watched.look().await;
+    watched.scene.end("x").await;
+    assert_eq!(watched.scene.calls("StopLiveMPUTask", "x").await, count + 1);
+    let (shown, mut secrets) = watched.all().await;
+    secrets.push(STREAM_KEY.to_owned());
+    assert_clean(&shown, secrets);
+}
+
 #[test]
 fn the_scan_finds_what_is_there() {
     let secrets = [SECRET, OTHER_SECRET, TOKEN, STREAM_KEY].map(str::to_owned);

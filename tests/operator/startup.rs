@@ -74,6 +74,8 @@ async fn what_cannot_work_is_refused_in_a_sentence() {
     );
     for (flags, words) in [
         (&["--call-deadline", "99ms"][..], "--call-deadline"),
+        (&["--quota-share", "0"], "above 0 and at most 1"),
+        (&["--quota-share", "1.5"], "above 0 and at most 1"),
         (&["--backoff-min", "10"], "500ms, 10s, 2m"),
         (&["--backoff-min", "2m"], "--backoff-max"),
         (&["--slow-backoff-max", "1s"], "--slow-backoff-min"),
