@@ -58,6 +58,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         sts: settings.sts_endpoint.clone(),
         metadata_server: Endpoint::parse(METADATA_SERVER, true).context(METADATA_SERVER)?,
         deadline: settings.paces.call_deadline,
+        proxy_from_environment: settings.proxy_from_environment,
         observer: Box::new(move |refresh| counted.refreshed(refresh)),
     };
     let credentials = Provider::of(settings.credentials, surroundings)?;

@@ -77,6 +77,8 @@ pub struct Contender {
     pub objects: Api<DynamicObject>,
     /// When its program was started.
     pub started: Instant,
+    /// Objects that were deleted while it was down.
+    pub names: Vec<String>,
     job: Job,
     flags: &'static [&'static str],
     process: Process,
@@ -154,6 +156,7 @@ impl Bed {
             namespace,
             objects,
             started: Instant::now(),
+            names: Vec::new(),
             job,
             flags,
             process,
@@ -258,7 +261,38 @@ impl Bed {
     }
 }
 
+impl Bed {
+    /// Waits until no more than `rest` of these are left; when the last one of the others went.
+    pub async fn await_left(
+        &mut self,
+        contender: &Contender,
+        left: &mut HashSet<String>,
+        rest: usize,
+    ) -> Instant {
+        let mut last = Instant::now();
+        while left.len() > rest {
+            let next = tokio::time::timeout(PATIENCE, self.gone.recv()).await;
+            let Ok(Some((name, at))) = next else {
+                panic!(
+                    "{} objects stay; {}",
+                    left.len(),
+                    contender.process.last_lines()
+                );
+            };
+            if left.remove(&name) {
+                last = at;
+            }
+        }
+        last
+    }
+}
+
 impl Contender {
+    /// Kills its program.
+    pub async fn kill(&mut self) {
+        self.process.kill().await;
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process.pid().expect("a running program")

@@ -7,6 +7,7 @@
     reason = "a measurement stops at the first surprise"
 )]
 
+mod backlog;
 mod bed;
 mod crowd;
 mod figures;
@@ -32,6 +33,12 @@ struct Arguments {
     /// How many objects there are in the part `gone`.
     #[arg(long, default_value_t = 10_000)]
     gone: usize,
+    /// How many objects there are in the part `backlog`.
+    #[arg(long, default_value_t = 10_000)]
+    backlog: usize,
+    /// How many objects there are in the part `neighbour`.
+    #[arg(long, default_value_t = 4_000)]
+    neighbour: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,11 +51,20 @@ enum Part {
     Relays,
     /// Many deletions at once of objects whose tasks are gone.
     Gone,
+    /// Many deletions at once, alone on the account, with a restart in the middle.
+    Backlog,
+    /// Many deletions at once, beside somebody who takes half of the quota.
+    Neighbour,
 }
 
 #[tokio::main]
 async fn main() {
-    let Arguments { parts, gone } = Arguments::parse();
+    let Arguments {
+        parts,
+        gone,
+        backlog,
+        neighbour,
+    } = Arguments::parse();
     let wants = |part: Part| parts.is_empty() || parts.contains(&part);
     let began = Instant::now();
     let progress =
@@ -75,6 +91,12 @@ async fn main() {
     }
     if wants(Part::Gone) {
         gone::run(&mut bed, gone, progress).await;
+    }
+    if wants(Part::Backlog) {
+        backlog::alone(&mut bed, backlog, progress).await;
+    }
+    if wants(Part::Neighbour) {
+        backlog::beside(&mut bed, neighbour, progress).await;
     }
     progress("done");
     let size = std::fs::metadata(binary(Program::Operator.names().1))

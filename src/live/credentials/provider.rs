@@ -31,6 +31,8 @@ pub struct Surroundings {
     pub metadata_server: Endpoint,
     /// The most that one request may take.
     pub deadline: Duration,
+    /// Requests to STS go through the proxy that the environment names.
+    pub proxy_from_environment: bool,
     /// Told of every fetch.
     pub observer: Observer,
 }
@@ -52,6 +54,7 @@ impl Provider {
             sts,
             metadata_server,
             deadline,
+            proxy_from_environment,
             observer,
         } = surroundings;
         let source: Box<dyn Source> = match origin {
@@ -60,13 +63,14 @@ impl Provider {
             Origin::Oidc(role) => Box::new(OidcSource {
                 role,
                 endpoint: sts,
-                http: http::client(deadline)?,
+                http: http::client(deadline, proxy_from_environment)?,
                 deadline,
             }),
             Origin::EcsRole(role) => Box::new(EcsSource {
                 role,
                 server: metadata_server,
-                http: http::client(deadline)?,
+                // It is the machine's own, behind no proxy.
+                http: http::client(deadline, false)?,
                 deadline,
             }),
         };
