@@ -2,7 +2,7 @@
 
 use crate::{
     api::Phase,
-    live::{Action, Delivery, Failure, Refresh, Throttle},
+    live::{Action, Class, Delivery, Failure, Refresh, Throttle},
 };
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},

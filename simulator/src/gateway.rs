@@ -146,7 +146,7 @@ pub fn check(
     }
     Ok(Caller {
         account: Arc::clone(&known.account),
-        key_id: key_id.to_owned(),
+        key_id: claim.key_id.to_owned(),
         action,
     })
 }

@@ -198,12 +198,10 @@ impl State {
         };
         call.describe(request);
         let known = self.directory.key(request.claim().key_id);
-        call.account = known
-            .map(|known| known.account.to_string())
-            .or_else(|| {
-                let params = request.params.as_ref();
-                params.and_then(sts::account_of).map(str::to_owned)
-            });
+        call.account = known.map(|known| known.account.to_string()).or_else(|| {
+            let params = request.params.as_ref();
+            params.and_then(sts::account_of).map(str::to_owned)
+        });
         let format = request.format();
         let latency = u64::from(self.switches.latency_millis);
         let checked = gateway::check(request, &self.directory, &mut self.nonces, now.simulated);

@@ -18,7 +18,6 @@ use super::redact;
 use super::reply::{Misshapen, Object};
 use super::sign::{Signature, Signed};
 
-
 /// Where the service is, and how long a call may take.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
@@ -257,6 +256,8 @@ mod answers_tests;
 #[cfg(test)]
 #[path = "client_v3_tests.rs"]
 mod v3_tests;
+
+#[cfg(test)]
 #[allow(
     clippy::unwrap_used,
     clippy::panic,

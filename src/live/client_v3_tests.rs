@@ -102,13 +102,15 @@ async fn a_token_that_no_header_can_carry_is_not_sent() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let endpoint = Endpoint::parse(&format!("http://{}", peer.address), true).unwrap();
     let config = ClientConfig {
+        sts: endpoint.clone(),
         endpoint,
+        proxy_from_environment: false,
         call_deadline: LONG,
         signature: Signature::V3,
     };
     let token = SecretString::from("two\nlines");
     let credentials = Credentials::new("testid", SecretString::from(SECRET), Some(token));
-    let client = Client::new(config, Some(credentials)).unwrap();
+    let client = Client::new(config, Provider::fixed(Some(credentials))).unwrap();
     let failure = client.stop(&app(), &task()).await.unwrap_err();
     assert_eq!(failure.delivery, Delivery::NeverSent);
     assert!(!failure.message.contains("lines"), "{failure}");

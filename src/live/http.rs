@@ -8,7 +8,7 @@ use super::client::ClientError;
 use super::outcome::{Answer, Body, Delivery, Wait};
 
 /// Connections kept open between calls. Enough for what a second's quota needs at usual latencies; few enough for a small descriptor limit.
-const IDLE_CONNECTIONS: usize = 32;
+pub(super) const IDLE_CONNECTIONS: usize = 32;
 
 /// How long a connection is kept; shortly, since one that the other side closes first costs a call its answer.
 const IDLE_TIME: Duration = Duration::from_secs(15);

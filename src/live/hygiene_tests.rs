@@ -1,7 +1,7 @@
 //! What no answer, no address and no value can make the client do.
 
 use std::io::{Read as _, Write as _};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::tests::{Act, LONG, SECRET, TOKEN, app, client_to, http, peer, query, task};
 use super::*;
 use crate::live::actions::{AppId, ChannelId, TaskId};
+use crate::live::http::IDLE_CONNECTIONS;
 use crate::live::relay::{Media, Output, Relay};
 use crate::live::wire::{Region, SingleSubParams};
 
@@ -61,12 +62,14 @@ async fn a_server_whose_certificate_nobody_trusts_gets_no_request() {
     let (address, requests) = self_signed();
     let endpoint = Endpoint::parse(&format!("https://{address}"), false).unwrap();
     let config = ClientConfig {
+        sts: endpoint.clone(),
         endpoint,
+        signature: Signature::V1,
         call_deadline: LONG,
         proxy_from_environment: false,
     };
     let credentials = Credentials::new("testid", SECRET.to_owned().into(), None);
-    let failure = Client::new(config, Some(credentials))
+    let failure = Client::new(config, Provider::fixed(Some(credentials)))
         .unwrap()
         .stop(&app(), &task())
         .await

@@ -50,7 +50,14 @@ impl Client {
         let credentials = &*self.credentials().current().await?;
         let nonce = Uuid::new_v4().simple().to_string();
         let action = "GetCallerIdentity";
-        let signed = v1::sign_for(STS_VERSION, action, &[], credentials, &nonce, self.clock().now());
+        let signed = v1::sign_for(
+            STS_VERSION,
+            action,
+            &[],
+            credentials,
+            &nonce,
+            self.clock().now(),
+        );
         let secrets = [
             credentials.key_secret().expose_secret(),
             credentials

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mixed_stream_operator::live::{
     AppId, ChannelId, Class, Client, ClientConfig, Credentials, Delivery, Endpoint, Failure, Media,
-    Output, Relay as LiveRelay, Signature, TaskId, wire::SingleSubParams,
+    Output, Provider, Relay as LiveRelay, Signature, TaskId, wire::SingleSubParams,
 };
 use secrecy::SecretString;
 use serde_json::json;
@@ -26,14 +26,17 @@ const TOKEN: &str = "CAIS+abc/def==&x";
 fn client(simulator: &Simulator, signature: Signature, key: (&str, &str, Option<&str>)) -> Client {
     // Fails where the process has a provider already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let endpoint = Endpoint::parse(&simulator.endpoint(), true).unwrap();
     let config = ClientConfig {
-        endpoint: Endpoint::parse(&simulator.endpoint(), true).unwrap(),
+        sts: endpoint.clone(),
+        endpoint,
+        proxy_from_environment: false,
         call_deadline: Duration::from_secs(30),
         signature,
     };
     let (id, secret, token) = key;
     let credentials = Credentials::new(id, SecretString::from(secret), token.map(Into::into));
-    Client::new(config, Some(credentials)).unwrap()
+    Client::new(config, Provider::fixed(Some(credentials))).unwrap()
 }
 
 fn ids() -> (AppId, TaskId, ChannelId) {

@@ -10,8 +10,8 @@ use mixed_stream_operator::live::wire::{
     Switch, TranscodeParams, UserInfo, UserPane, VideoCodec,
 };
 use mixed_stream_operator::live::{
-    AppId, ChannelId, Client, ClientConfig, Credentials, Endpoint, Media, Output, Relay, Signature,
-    TaskId,
+    AppId, ChannelId, Client, ClientConfig, Credentials, Endpoint, Media, Output, Provider, Relay,
+    Signature, TaskId,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -64,14 +64,17 @@ pub async fn check(python: &Path, tally: &mut Tally) {
 }
 
 fn client(recorder: &Recorder, signature: Signature) -> Client {
+    let endpoint = Endpoint::parse(&format!("http://{}", recorder.address), true).unwrap();
     let config = ClientConfig {
-        endpoint: Endpoint::parse(&format!("http://{}", recorder.address), true).unwrap(),
+        sts: endpoint.clone(),
+        endpoint,
+        proxy_from_environment: false,
         call_deadline: Duration::from_secs(30),
         signature,
     };
     let (id, secret, token) = KEY;
     let credentials = Credentials::new(id, SecretString::from(secret), token.map(Into::into));
-    Client::new(config, Some(credentials)).unwrap()
+    Client::new(config, Provider::fixed(Some(credentials))).unwrap()
 }
 
 async fn compare(

@@ -16,5 +16,5 @@ mod page;
 mod process;
 mod quotas;
 mod relays;
-mod v3;
 mod sts;
+mod v3;

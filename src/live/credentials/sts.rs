@@ -16,7 +16,7 @@ use crate::live::http::{self, Silence};
 use crate::live::outcome::{Failure, judge_by};
 use crate::live::redact;
 use crate::live::reply::{Misshapen, Object};
-use crate::live::sign::v1::{Parameters, canonical_query};
+use crate::live::sign::{Parameters, canonical_query};
 
 /// The API version of STS (dossier 9.2).
 pub(in crate::live) const VERSION: &str = "2015-04-01";

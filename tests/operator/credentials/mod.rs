@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use mixed_stream_operator::live::{
-    AppId, Client, ClientConfig, Endpoint, Failure, OidcRole, Origin, Provider, Refresh,
+    AppId, Client, ClientConfig, Endpoint, Failure, OidcRole, Origin, Provider, Refresh, Signature,
     Surroundings, TaskId,
 };
 use serde_json::{Value, json};
@@ -151,6 +151,7 @@ impl Bench {
             sts: endpoint.clone(),
             metadata_server: Endpoint::parse(&format!("http://{metadata}"), true).unwrap(),
             deadline,
+            proxy_from_environment: false,
             observer: Box::new(move |refresh| told.lock().unwrap().push(refresh)),
         };
         let provider = Provider::of(origin, surroundings).unwrap();
@@ -158,6 +159,8 @@ impl Bench {
             sts: endpoint.clone(),
             endpoint,
             call_deadline: deadline,
+            signature: Signature::V1,
+            proxy_from_environment: false,
         };
         let client = Client::new(config, provider.clone()).unwrap();
         Self {

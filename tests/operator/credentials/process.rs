@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use support::{Launch, Simulator, eventually};
 
 use super::{Pod, SIGNATURE, claims, fetches, token, trust};
-use crate::metrics::assert_closed;
+use crate::metrics::{assert_closed, assert_shows_fetched_credentials};
 use crate::oracle::{STOP, of_action};
 use crate::scene::{PATIENCE, Scene, cluster, quick};
 use crate::secrets::{Tap, decoded, leaks};
@@ -65,6 +65,7 @@ async fn a_role_stops_tasks_and_shows_no_secret() {
 
     let text = scene.operator.metrics().await;
     assert_closed(&text);
+    assert_shows_fetched_credentials(&text);
     let refreshed = [("source", "rrsa"), ("result", "refreshed")];
     let name = "mixed_stream_credential_refreshes_total";
     let count = scene.operator.metric(name, &refreshed).await;
