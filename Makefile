@@ -40,7 +40,7 @@ generate: prerequisites ## Write anew what is generated: crds/ and docs/reasons.
 	$(BUILT)/debug/mixed-stream-operator reasons > docs/reasons.md.new
 	mv docs/reasons.md.new docs/reasons.md
 
-bench: prerequisites ## Figures of the release build beside a bare floor, measured in one run; PARTS="single crowd relays gone backlog neighbour" chooses
+bench: prerequisites ## Figures of the release build beside a bare floor, measured in one run; PARTS="single crowd relays gone backlog neighbour unfair" chooses
 	cargo build --release --workspace --bins
 	$(BUILT)/release/bench $(PARTS)
 

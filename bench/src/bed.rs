@@ -150,7 +150,7 @@ impl Bed {
     ) -> Contender {
         let namespace = self.cluster.namespace(program.names().0).await;
         let process = self.start(program, &namespace, job, flags);
-        let objects = Api::namespaced_with(self.cluster.client(), &namespace, &self.resource);
+        let objects = self.objects(&namespace);
         Contender {
             program,
             namespace,
@@ -262,6 +262,11 @@ impl Bed {
 }
 
 impl Bed {
+    /// The objects of a namespace.
+    pub fn objects(&self, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.cluster.client(), namespace, &self.resource)
+    }
+
     /// Waits until no more than `rest` of these are left; when the last one of the others went.
     pub async fn await_left(
         &mut self,

@@ -14,6 +14,7 @@ mod figures;
 mod gone;
 mod relays;
 mod single;
+mod unfair;
 mod usage;
 
 use std::time::Instant;
@@ -39,6 +40,9 @@ struct Arguments {
     /// How many objects there are in the part `neighbour`.
     #[arg(long, default_value_t = 4_000)]
     neighbour: usize,
+    /// How many objects fail in the part `unfair`.
+    #[arg(long, default_value_t = 5_000)]
+    unfair: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -55,6 +59,8 @@ enum Part {
     Backlog,
     /// Many deletions at once, beside somebody who takes half of the quota.
     Neighbour,
+    /// Healthy deletions beside many that fail in another namespace.
+    Unfair,
 }
 
 #[tokio::main]
@@ -64,6 +70,7 @@ async fn main() {
         gone,
         backlog,
         neighbour,
+        unfair,
     } = Arguments::parse();
     let wants = |part: Part| parts.is_empty() || parts.contains(&part);
     let began = Instant::now();
@@ -97,6 +104,9 @@ async fn main() {
     }
     if wants(Part::Neighbour) {
         backlog::beside(&mut bed, neighbour, progress).await;
+    }
+    if wants(Part::Unfair) {
+        unfair::run(&mut bed, unfair, progress).await;
     }
     progress("done");
     let size = std::fs::metadata(binary(Program::Operator.names().1))

@@ -13,10 +13,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::growth::Growth;
+use super::latency::Latency;
+
 /// The length of the service's window.
 const WINDOW: Duration = Duration::from_secs(1);
 /// What is sent of what passed, after the first, the second, … sign in a row that it is too much.
-const KEPT: [f64; 4] = [0.97, 0.9, 0.75, 0.5];
+const KEPT: [f64; 4] = [Growth::EASED, 0.9, 0.75, 0.5];
 /// How long nothing more than what has passed before is tried.
 const PLATEAU: Duration = Duration::from_secs(1);
 /// In what time the excess doubles that is tried beyond it, where answers are quick.
@@ -25,9 +28,6 @@ const DOUBLING: Duration = Duration::from_millis(200);
 const FORGOTTEN: Duration = Duration::from_mins(1);
 /// Between two probes, at first and at most.
 const PROBES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
-/// No call is overdue sooner than this; and before anything is known of the service, not before [`FIRST_OVERDUE`].
-const LEAST_OVERDUE: Duration = Duration::from_millis(200);
-const FIRST_OVERDUE: Duration = Duration::from_secs(1);
 /// So many calls more may be out than answers as late as usual explain, before others follow them: a service that swallows calls is noticed when
 /// they are overdue, and until then it would get all.
 const OUT: f64 = 16.0;
@@ -70,8 +70,7 @@ pub(super) struct Pacer {
     reserved: usize,
     /// When something was given out last, and whether others stood in line then: only then is the limit in full use.
     busy: Option<(Instant, bool)>,
-    /// Smoothed time to an answer, and its variation, as TCP has it (RFC 6298).
-    latency: Option<(Duration, Duration)>,
+    latency: Latency,
     recovered: Option<Instant>,
 }
 
@@ -88,18 +87,6 @@ enum Phase {
         failed: u32,
         out: bool,
     },
-}
-
-/// From a little less than what is known to pass, to that, and beyond.
-#[derive(Debug, Clone, Copy)]
-struct Growth {
-    from: f64,
-    known: f64,
-    step: f64,
-    plateau: Duration,
-    doubling: Duration,
-    /// For how long the limit has been in full use.
-    busy: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -128,29 +115,6 @@ enum Sign {
     Overdue,
 }
 
-impl Growth {
-    fn limit(&self) -> f64 {
-        let eased = self.known * KEPT[0];
-        let doublings = |time: Duration| time.as_secs_f64() / self.doubling.as_secs_f64();
-        let catching_up = if self.from < eased {
-            self.doubling.mul_f64((eased / self.from).log2())
-        } else {
-            Duration::ZERO
-        };
-        if self.busy < catching_up {
-            return self.from * doublings(self.busy).exp2();
-        }
-        let start = self.from.max(eased).min(self.known);
-        let time = self.busy.saturating_sub(catching_up);
-        if time < self.plateau {
-            let way = time.as_secs_f64() / self.plateau.as_secs_f64();
-            return start + (self.known - start) * way;
-        }
-        // A huge exponent is infinity, which the ceiling cuts.
-        self.known + self.step * (doublings(time.saturating_sub(self.plateau)).exp2() - 1.0)
-    }
-}
-
 impl Pacer {
     /// Nothing is known yet. `ceiling`: the calls per second that may be sent at most; `deadline`: the longest that a call takes.
     pub fn new(ceiling: u32, deadline: Duration) -> Self {
@@ -170,7 +134,7 @@ impl Pacer {
             watched: 0,
             reserved: 0,
             busy: None,
-            latency: None,
+            latency: Latency::default(),
             recovered: None,
         }
     }
@@ -294,14 +258,19 @@ impl Pacer {
 
     /// It was not sent; `id` where it had been taken for sent.
     pub fn unused(&mut self, id: Option<CallId>) {
-        match id {
+        let sent = match id {
             Some(id) => {
-                self.pending.remove(&id);
                 self.uncount(id);
+                self.pending.remove(&id).map(|pending| pending.sent)
             }
-            None => self.reserved = self.reserved.saturating_sub(1),
-        }
-        if let Phase::Closed { out, .. } = &mut self.phase {
+            None => {
+                self.reserved = self.reserved.saturating_sub(1);
+                None
+            }
+        };
+        if let Phase::Closed { since, out, .. } = &mut self.phase
+            && sent.is_none_or(|sent| sent >= *since)
+        {
             *out = false;
         }
     }
@@ -356,23 +325,14 @@ impl Pacer {
     fn answered(&mut self, id: CallId, now: Instant) -> Option<Pending> {
         let pending = self.pending.remove(&id)?;
         self.lost = (0, None);
-        let took = now.saturating_duration_since(pending.sent);
-        self.latency = Some(match self.latency {
-            None => (took, took / 2),
-            Some((mean, variation)) => (
-                (mean * 7 + took) / 8,
-                (variation * 3 + mean.abs_diff(took)) / 4,
-            ),
-        });
+        self.latency
+            .answered(now.saturating_duration_since(pending.sent));
         Some(pending)
     }
 
     /// From when on a call without an answer counts as lost.
     fn overdue_after(&self) -> Duration {
-        let usual = self
-            .latency
-            .map_or(FIRST_OVERDUE, |(mean, variation)| mean + variation * 4);
-        usual.max(LEAST_OVERDUE).min(self.deadline)
+        self.latency.overdue_after().min(self.deadline)
     }
 
     fn uncount(&mut self, id: CallId) {
@@ -398,10 +358,10 @@ impl Pacer {
 
     /// Whether more calls are out than there should be.
     fn waits_for_answers(&self) -> bool {
-        let Some((mean, variation)) = self.latency else {
+        let Some(latency) = self.latency.usual() else {
             return false;
         };
-        let usual = self.limit() * (mean + variation * 4).as_secs_f64();
+        let usual = self.limit() * latency.as_secs_f64();
         let out = self.pending.range(self.watched..).count() + self.reserved;
         f64::from(u32::try_from(out).unwrap_or(u32::MAX)) >= usual + OUT
     }

@@ -10,6 +10,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use super::*;
 use crate::live::actions::{Account, Action};
+use crate::live::latency::FIRST_OVERDUE;
 use crate::live::limiter::{Limiter, Permit, Taken, Ticket};
 use crate::live::share::QuotaShare;
 use crate::live::turns::Lane;

@@ -198,24 +198,25 @@ impl Dossier {
         }
     }
 
-    /// Ends the waits of what was throttled where calls pass again, and asks to hear of it where they do not yet.
-    pub fn follow_accounts(&mut self, shared: &Shared, key: &Key) {
+    /// Ends the waits of what was throttled where calls pass again after none did.
+    pub fn end_waits(&mut self, shared: &Shared) {
         let waits = &mut self.memory.waits;
         self.throttled.retain(|&action, throttled| {
-            let Throttled {
-                account,
-                sent,
-                not_before,
-            } = throttled;
+            let Throttled { account, sent, .. } = throttled;
             let has_recovered = shared.limiter.has_recovered(account, action, *sent);
             if has_recovered {
-                waits.account_recovered(action, *not_before);
-            } else {
-                let caller = Caller::Object(key.clone());
-                shared.limiter.hope(account, action, caller, *sent);
+                waits.account_recovered(action, throttled.not_before);
             }
             !has_recovered
         });
+    }
+
+    /// Asks to be looked at when calls pass again where this object was throttled; at once where they do already.
+    pub fn hope(&self, shared: &Shared, key: &Key) {
+        for (&action, Throttled { account, sent, .. }) in &self.throttled {
+            let caller = Caller::Object(key.clone());
+            shared.limiter.hope(account, action, caller, *sent);
+        }
     }
 
     fn last_request_id(&self) -> &str {

@@ -47,7 +47,7 @@ pub struct Next {
 
 /// Looks at the object and does what there is to do.
 pub async fn reconcile(shared: &Shared, key: &Key, dossier: &mut Dossier) -> Next {
-    dossier.follow_accounts(shared, key);
+    dossier.end_waits(shared);
     let mut run = Run {
         shared,
         key,
@@ -61,7 +61,7 @@ pub async fn reconcile(shared: &Shared, key: &Key, dossier: &mut Dossier) -> Nex
         run.dossier.queued_since = None;
     }
     if outcome != Outcome::Released {
-        run.dossier.follow_accounts(shared, key);
+        run.dossier.hope(shared, key);
     }
     Next {
         at,

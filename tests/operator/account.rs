@@ -194,6 +194,55 @@ async fn failing_neighbours_do_not_hold_up_the_healthy() {
     phase(&scene, "Armed", 0).await;
 }
 
+/// Who was throttled does not sit out its own wait, of up to ten minutes here, once calls of others pass again.
+#[tokio::test]
+async fn throttled_objects_go_on_as_soon_as_the_account_has_recovered() {
+    let scene = Scene::with("recovers", |launch| {
+        launch.flags(["--backoff-min", "10m", "--backoff-max", "10m"])
+    })
+    .await;
+    let names: Vec<String> = (0..6).map(|number| format!("x-{number}")).collect();
+    for name in &names {
+        scene.start_task(name).await;
+        scene.create(name).await;
+        scene.until_reason(name, "Armed").await;
+    }
+    let share = async |share: f64| {
+        let account = json!({"neighbourShare": share});
+        scene
+            .simulator
+            .set_account("default", &account)
+            .await
+            .unwrap();
+    };
+    share(1.0).await;
+    for name in &names {
+        scene.delete(name).await;
+    }
+    scene.until_all(STOP, 4).await;
+    share(0.0).await;
+    let recovered = Instant::now();
+    for name in &names {
+        scene.until_gone(name).await;
+    }
+    eprintln!(
+        "all gone {:?} after the quota was there again",
+        recovered.elapsed()
+    );
+    let filter = Filter {
+        action: Some(STOP.to_owned()),
+        ..Filter::default()
+    };
+    let calls = scene.simulator.calls(&filter).await.unwrap();
+    let refused = calls.iter().filter(|call| call.over_quota).count();
+    assert!(refused >= 4, "{refused}");
+    assert_eq!(
+        calls.len(),
+        refused + names.len(),
+        "one Stop each, and its own throttles"
+    );
+}
+
 /// A crowd on an account of which somebody else takes half, in every way in which the service may treat what is too much.
 #[tokio::test]
 async fn half_of_a_quota_is_found_and_used() {
