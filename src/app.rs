@@ -11,7 +11,13 @@ use crate::{
     },
     metrics::Metrics,
     policy::{Policy, PolicyFile, PolicyInForce},
-    task::{cluster::Cluster, controller, evidence::Evidence, retry::Paces, shared::Shared},
+    task::{
+        cluster::Cluster,
+        controller,
+        evidence::Evidence,
+        retry::Paces,
+        shared::{PAGES_IN_FLIGHT, Shared},
+    },
 };
 use anyhow::{Context, anyhow};
 use std::{
@@ -23,7 +29,7 @@ use std::{
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::Notify,
+    sync::{Notify, Semaphore},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -76,7 +82,9 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let shared = Arc::new(Shared {
         store: Mutex::default(),
         observatory: Mutex::default(),
+        keyring: Mutex::default(),
         read_turn: Notify::new(),
+        pages: Semaphore::new(PAGES_IN_FLIGHT),
         wake: Notify::new(),
         cluster: Cluster::new(
             kubernetes.clone(),

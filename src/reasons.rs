@@ -10,7 +10,7 @@ use crate::{
     },
     task::{
         retry::Cause,
-        verdict::{advice, became_of, reason, told_as},
+        verdict::{became_of, general_advice, reason, told_as},
     },
 };
 
@@ -99,11 +99,11 @@ const fn explained(reason: Reason) -> (&'static str, &'static str) {
         ),
         Reason::CredentialsMissing => (
             "there is nothing to sign with",
-            "give the operator credentials; the message says what is missing",
+            "give the operator credentials; the message says what is missing. Where it names a Secret, create or mend that, or let the operator read it",
         ),
         Reason::CredentialsRejected => (
             "the key, its secret or its token is wrong, disabled or expired",
-            "give the operator valid credentials, or put right what the message names: a key from the environment needs a restart, a role does not",
+            "give the operator valid credentials, or put right what the message names: a key from the environment needs a restart, a role does not. Where it names a Secret, put a valid key of the right account there",
         ),
         Reason::QuotaExceeded => (
             "the account runs as many tasks as it may",
@@ -178,7 +178,7 @@ pub fn page() -> String {
             &[
                 &code(class.label()),
                 became_of(class),
-                advice(cause),
+                general_advice(cause),
                 &reasons_of(class),
                 done,
                 cause.spacing_in_words(),

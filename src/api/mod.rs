@@ -9,7 +9,10 @@ mod status;
 
 pub use condition::{ConditionType, Phase, Reason};
 pub use relay::{Relay, SecretKeyRef};
-pub use spec::{DeletionPolicy, DesiredState, MixedStreamTask, MixedStreamTaskSpec, RestartPolicy};
+pub use spec::{
+    CredentialsSecretRef, DeletionPolicy, DesiredState, MixedStreamTask, MixedStreamTaskSpec,
+    RestartPolicy,
+};
 pub use status::{CallRecord, Claim, Mark, MixedStreamTaskStatus, StopReason};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("has(self.relay) || has(self.taskId)").message("taskId is needed where there is no relay: name the task that this object stops").field_path(".taskId").reason(Reason::FieldValueRequired),
     validation = Rule::new("has(self.relay) == has(oldSelf.relay)").message("relay can be neither added nor taken away: delete this object and create another one").field_path(".relay").reason(Reason::FieldValueForbidden),
     validation = Rule::new("has(self.taskId) == has(oldSelf.taskId)").message("taskId can be neither added nor taken away: delete this object and create another one").field_path(".taskId").reason(Reason::FieldValueForbidden),
+    validation = Rule::new("has(self.credentialsSecretRef) || !has(oldSelf.credentialsSecretRef)").message("credentialsSecretRef cannot be taken away, since the operator's own credentials would then act for whoever claimed the task with others; name another Secret, or delete this object and create another one").field_path(".credentialsSecretRef").reason(Reason::FieldValueForbidden),
     validation = Rule::new("has(self.relay) || !has(self.desiredState)").message("desiredState needs a relay: without one the operator only stops the task when this object is deleted").field_path(".desiredState").reason(Reason::FieldValueForbidden),
     validation = Rule::new("has(self.relay) || !has(self.restartPolicy)").message("restartPolicy needs a relay: without one the operator starts nothing").field_path(".restartPolicy").reason(Reason::FieldValueForbidden),
     validation = Rule::new("has(self.relay) || !has(self.maxDurationSeconds)").message("maxDurationSeconds needs a relay: without one the operator does not know when the task was started").field_path(".maxDurationSeconds").reason(Reason::FieldValueForbidden)
@@ -87,6 +88,26 @@ pub struct MixedStreamTaskSpec {
     #[schemars(with = "bool")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
+
+    /// The Secret whose access key the task is started, updated and stopped with. Absent: the operator's own credentials. It may be added, and
+    /// another Secret may be named, but it cannot be taken away; the key has to be of the account that the task was claimed in
+    /// (status.claim.account), and nothing is sent with one of another account.
+    #[schemars(with = "CredentialsSecretRef")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<CredentialsSecretRef>,
+}
+
+/// A Secret with an access key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsSecretRef {
+    /// The name of the Secret, in this object's namespace: the keys accessKeyId and accessKeySecret, and securityToken for a temporary key. It is
+    /// read again about once a minute, so that keys can be rotated.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub name: String,
 }
 
 /// What deletion of an object does to its task.

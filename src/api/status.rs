@@ -87,7 +87,8 @@ pub enum StopReason {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Claim {
-    /// The cloud account of the task. Absent: the account of the operator's own credentials.
+    /// The cloud account of the task. Absent: the account of the operator's own credentials. Beginning with unconfirmed-: that of a key of which
+    /// the service has not told yet whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
 

@@ -22,6 +22,12 @@ use super::sign::v1;
 pub struct AccountId(String);
 
 impl AccountId {
+    /// The account of that number.
+    #[must_use]
+    pub fn new(number: impl Into<String>) -> Self {
+        Self(number.into())
+    }
+
     /// The number, as the vendor writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -256,6 +256,19 @@ impl<K: Clone + Eq + Hash> Limiter<K> {
         }
     }
 
+    /// Calls of this account may have counted elsewhere until now: it gets none for as long as the service may still count them.
+    pub fn moved_to(&self, now: Instant, account: &Account) {
+        let inner = &mut *locked(&self.0);
+        for action in Action::ALL {
+            let quota = inner.share.of(action.quota_per_second());
+            let line = inner
+                .lines
+                .entry((account.clone(), action))
+                .or_insert_with(|| Line::new(quota, inner.opens, inner.deadline));
+            line.slot = line.slot.max(now + inner.deadline + WINDOW);
+        }
+    }
+
     /// The keys whose turn has come since this was last asked, once for each action that they wait for. Their permits are kept aside for some
     /// seconds: collect them by [`Limiter::take`], or give them back by [`Limiter::forget`]. A key that let its permit lapse is named once more.
     #[must_use]

@@ -583,3 +583,30 @@ fn who_was_throttled_hears_of_it_when_calls_pass_again_after_none_did() {
     limiter.forget(&1);
     assert_eq!(limiter.woken(), Vec::<u32>::new());
 }
+
+#[test]
+fn an_account_whose_calls_counted_elsewhere_begins_a_window_later() {
+    let (limiter, opens) = open();
+    let now = opens + millis(300);
+    permit(&limiter, now, LIST, 1).ended(now);
+    limiter.moved_to(now, &account());
+    for action in [STOP, LIST] {
+        assert!(waits(
+            &limiter,
+            now + DEADLINE + WINDOW - millis(1),
+            action,
+            2
+        ));
+        assert_eq!(
+            limiter.next_at(now + millis(1)),
+            Some(now + DEADLINE + WINDOW)
+        );
+        assert!(
+            !waits(&limiter, now + DEADLINE + WINDOW, action, 2),
+            "{action}"
+        );
+    }
+    let other = Account::new("two");
+    let taken = limiter.take(now, &other, STOP, ticket(3));
+    assert!(matches!(taken, Taken::Permit(_)), "{taken:?}");
+}

@@ -93,7 +93,8 @@ impl Failure {
 
 impl Failure {
     /// Nothing was sent, since there is nothing to sign with.
-    pub(super) fn no_credentials(class: Class, message: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn no_credentials(class: Class, message: impl Into<String>) -> Self {
         Self {
             class,
             delivery: Delivery::NeverSent,

@@ -2,6 +2,11 @@
 //! its own. The loop itself never waits for the API server or for the service.
 
 use super::{
+    access::{
+        Source,
+        fetch::fetch,
+        keyring::{Fetched, News},
+    },
     dossier::Dossier,
     memory::Memory,
     observatory,
@@ -13,7 +18,10 @@ use super::{
     view::Key,
     watch::{Scope, Shown, watch},
 };
-use crate::{health::Health, live::Lane};
+use crate::{
+    health::Health,
+    live::{Account, Lane},
+};
 use futures::{FutureExt, StreamExt};
 use std::{
     collections::{HashMap, HashSet},
@@ -41,6 +49,8 @@ struct Controller {
     running: JoinSet<Ended>,
     /// Bulk reads in flight.
     reads: JoinSet<observatory::Ended>,
+    /// Secrets and questions whose a key is, in flight.
+    errands: JoinSet<Fetched>,
     /// Parts of the scope whose first list is still to come.
     unlisted: HashSet<Option<String>>,
 }
@@ -60,6 +70,7 @@ pub async fn run(shared: Arc<Shared>, health: Arc<Health>, scope: Scope) {
         dossiers: HashMap::new(),
         running: JoinSet::new(),
         reads: JoinSet::new(),
+        errands: JoinSet::new(),
         unlisted,
     };
     let mut policy = controller.shared.policy.changes();
@@ -72,6 +83,7 @@ pub async fn run(shared: Arc<Shared>, health: Arc<Health>, scope: Scope) {
             Some(shown) = watch.next() => controller.shown(shown),
             Some(ended) = controller.running.join_next() => controller.ended(ended),
             Some(read) = controller.reads.join_next() => controller.read(read),
+            Some(fetched) = controller.errands.join_next() => controller.fetched(fetched),
             Ok(()) = policy.changed() => controller.look_at_all(),
             () = shared.wake.notified() => {}
             () = tokio::time::sleep_until(wake.into()) => {}
@@ -89,6 +101,7 @@ pub async fn run(shared: Arc<Shared>, health: Arc<Health>, scope: Scope) {
         while controller.running.join_next().await.is_some() {
             controller.health.pulse();
         }
+        controller.errands.abort_all();
     };
     if tokio::time::timeout(patience, finish).await.is_err() {
         tracing::warn!(
@@ -104,8 +117,9 @@ impl Controller {
         let turn = self.shared.limiter.next_at(now);
         let elapsed = self.shared.now().mono;
         let read = self.shared.observatory().next_at(elapsed);
-        let read = read.map(|at| self.shared.started + at);
-        [due, turn, read]
+        let errand = self.shared.keyring().next_at();
+        let since_start = |at| self.shared.started + at;
+        [due, turn, read.map(since_start), errand.map(since_start)]
             .into_iter()
             .flatten()
             .fold(now + PULSE, Instant::min)
@@ -132,6 +146,7 @@ impl Controller {
             self.start(key);
         }
         self.start_reads();
+        self.start_errands();
         let (waiting, running) = self.queue.depth();
         self.shared.metrics.queued(waiting, running);
     }
@@ -145,6 +160,43 @@ impl Controller {
         for read in due {
             self.reads.spawn(sweep(self.shared.clone(), read));
         }
+    }
+
+    fn start_errands(&mut self) {
+        let errands = self.shared.keyring().errands(self.shared.now().mono);
+        for errand in errands {
+            self.errands.spawn(fetch(self.shared.clone(), errand));
+        }
+    }
+
+    fn fetched(&mut self, fetched: Result<Fetched, tokio::task::JoinError>) {
+        // Nothing in an errand panics, and it is aborted at the end of the process alone.
+        let Ok(fetched) = fetched else {
+            return;
+        };
+        let now = self.shared.now().mono;
+        let jitter = rand::random_range(0.0..1.0);
+        let (news, accounts) = {
+            let mut keyring = self.shared.keyring();
+            let news = keyring.fetched(fetched, &self.shared.paces, now, jitter);
+            (news, keyring.accounts())
+        };
+        let News {
+            look,
+            changed,
+            moved,
+        } = news;
+        if let Some(account) = moved {
+            let account = Account::new(account.as_str());
+            self.shared.limiter.moved_to(Instant::now(), &account);
+        }
+        if let Some(secret) = changed {
+            let source = Source::Secret(secret);
+            self.shared.observatory().other_credentials(&source);
+            self.shared.read_turn.notify_waiters();
+        }
+        let look = self.shared.store().know(accounts, look);
+        self.look_at(look);
     }
 
     fn read(&mut self, ended: Result<observatory::Ended, tokio::task::JoinError>) {
@@ -213,6 +265,9 @@ impl Controller {
             self.dossiers.insert(dossier.uid.clone(), dossier);
         } else {
             dossier.close(&self.shared);
+            if self.shared.store().view(&key).is_none() {
+                self.shared.keyring().leaves(&key);
+            }
         }
         self.queue
             .finished(&key, next.at.map(|at| self.shared.started + at));
@@ -267,6 +322,7 @@ impl Controller {
                     .cool(Some(&view), outputs, now.mono, until);
             }
             self.queue.forget(&view.key);
+            self.shared.keyring().leaves(&view.key);
             // A reconcile that still runs gives its place back by itself.
             self.shared
                 .limiter

@@ -1,6 +1,7 @@
 //! What is kept of one object between reconciles, and what is told when it is released.
 
 use super::{
+    access::Source,
     cluster::Cluster,
     desired::Desired,
     evidence::Evidence,
@@ -54,6 +55,12 @@ pub struct Dossier {
     pub queued_since: Option<Instant>,
     /// The last call of each action, where it was throttled: how the account fares ends the wait too.
     pub throttled: HashMap<Action, Throttled>,
+    /// In which account's line.
+    pub queued_in: Option<Account>,
+    /// The credentials of the last call: where they came from, and which version of them.
+    pub signed: Option<(Source, u64)>,
+    /// The last request for a reconcile for which the credentials were read again.
+    pub requested: Option<String>,
     /// When the deletion was first seen.
     pub deleting_since: Option<Instant>,
     /// The empty `release-without-stop` was warned of.
@@ -81,6 +88,9 @@ impl Dossier {
             failed_writes: 0,
             queued_since: None,
             throttled: HashMap::new(),
+            queued_in: None,
+            signed: None,
+            requested: None,
             deleting_since: None,
             warned_of_empty_release: false,
             warned_of_adoption: false,

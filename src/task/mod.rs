@@ -1,5 +1,6 @@
 //! The controller of `MixedStreamTask`.
 
+pub mod access;
 mod announce;
 pub mod cluster;
 pub mod controller;

@@ -1,8 +1,10 @@
 //! What the bulk reads of each application show, and when the next read is due. Passive: the controller starts the reads and brings their results.
 //!
-//! There is no status call in this API (dossier 3.6), so that tasks and channels are observed in pages for a whole application, never one by one.
+//! There is no status call in this API (dossier 3.6), so that tasks and channels are observed in pages for a whole application, never one by one;
+//! for those with other credentials with theirs, since what one key may see is none of another one's business.
 
 use super::{
+    access::{Site, Source},
     ledger::{Ledger, State},
     retry::{Cause, Moment, Paces, Trouble, Waits},
     seen::{Channel, Fault, Seen},
@@ -12,7 +14,7 @@ use super::{
 };
 use crate::{
     api::{ConditionType, Reason},
-    live::{Action, AppId, Class, Failure, PAGE_SIZE},
+    live::{Action, Class, Failure, PAGE_SIZE},
 };
 use jiff::Timestamp;
 use std::{
@@ -21,8 +23,10 @@ use std::{
     time::Duration,
 };
 
-/// Reads at a time, over all applications.
-const READS: usize = 8;
+/// Reads at a time with the operator's own credentials, over all applications.
+const OWN_READS: usize = 8;
+/// Reads at a time with the same others: where they take long they hold up nobody else's.
+const OTHER_READS: usize = 2;
 /// More deletions than this wait for the list before they share a read.
 const CROWD: usize = 10;
 /// What was read of an application that nobody asks about is kept this long: a crowd of deletions needs two reads in a row.
@@ -51,8 +55,8 @@ impl What {
 /// One read to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Read {
-    /// Of which application.
-    pub app: AppId,
+    /// Of which application, and with whose credentials.
+    pub site: Site,
     /// Of what.
     pub what: What,
     /// Deletions wait for it.
@@ -73,13 +77,12 @@ pub struct Ended {
 /// Everything that is observed.
 #[derive(Debug, Default)]
 pub struct Observatory {
-    apps: HashMap<String, App>,
-    reading: usize,
+    apps: HashMap<Site, App>,
+    reading: HashMap<Source, usize>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct App {
-    id: AppId,
     tasks: Board,
     channels: Board,
     /// The last two complete reads of the list: when each began, and the ids of the tasks.
@@ -113,24 +116,6 @@ struct Board {
 }
 
 impl App {
-    fn new(id: AppId) -> Self {
-        Self {
-            id,
-            tasks: Board::default(),
-            channels: Board::default(),
-            lists: [None, None],
-            list_denied: false,
-            live: None,
-            history: HashMap::new(),
-            trouble: None,
-            waits: Waits::default(),
-            asked: HashSet::new(),
-            answering: HashSet::new(),
-            crowd: HashSet::new(),
-            is_away: false,
-        }
-    }
-
     fn board(&mut self, what: What) -> &mut Board {
         match what {
             What::Tasks => &mut self.tasks,
@@ -225,10 +210,10 @@ impl Observatory {
     /// What is known of the object.
     #[must_use]
     pub fn seen(&self, view: &View) -> Seen {
-        let Ok(ids) = &view.ids else {
+        let (Ok(ids), Some(site)) = (&view.ids, Site::of(view)) else {
             return Seen::default();
         };
-        let Some(app) = self.apps.get(ids.app.as_str()) else {
+        let Some(app) = self.apps.get(&site) else {
             return Seen::default();
         };
         let misses = |read: &Option<(Duration, HashSet<String>)>| {
@@ -255,36 +240,50 @@ impl Observatory {
     }
 
     /// An application has a relay: it is observed from now on.
-    pub fn observe(&mut self, app: &AppId) {
-        self.app(app);
+    pub fn observe(&mut self, site: Site) {
+        self.app(site);
     }
 
-    fn app(&mut self, app: &AppId) -> &mut App {
-        self.apps
-            .entry(app.as_str().to_owned())
-            .or_insert_with(|| App::new(app.clone()))
+    fn app(&mut self, site: Site) -> &mut App {
+        self.apps.entry(site).or_default()
     }
 
     /// An object wants the channels to be read from now on; it is named when they are.
-    pub fn ask(&mut self, app: &AppId, key: Key) {
-        self.app(app).asked.insert(key);
+    pub fn ask(&mut self, site: Site, key: Key) {
+        self.app(site).asked.insert(key);
     }
 
     /// A deletion waits for its turn to ask the list. When there are many, they share a read; each is named after it.
-    pub fn join_crowd(&mut self, app: &AppId, key: Key) {
-        self.app(app).crowd.insert(key);
+    pub fn join_crowd(&mut self, site: Site, key: Key) {
+        self.app(site).crowd.insert(key);
+    }
+
+    /// There are other credentials from there: what was refused to the old ones says nothing of them.
+    pub fn other_credentials(&mut self, source: &Source) {
+        let apps = self.apps.iter_mut();
+        for (_, app) in apps.filter(|(site, _)| site.source == *source) {
+            let before = app.waits.clone();
+            app.waits.other_credentials();
+            for what in [What::Tasks, What::Channels] {
+                if before.get(what.action()) != app.waits.get(what.action()) {
+                    // As if it had never been tried.
+                    let board = app.board(what);
+                    (board.begun, board.check) = (None, Duration::ZERO);
+                }
+            }
+        }
     }
 
     /// The reads that begin now.
     pub fn due(&mut self, store: &Store, paces: &Paces, now: Moment) -> Vec<Read> {
         let mut due = Vec::new();
         let mut idle = Vec::new();
-        for (name, app) in &mut self.apps {
+        for (site, app) in &mut self.apps {
             for what in [What::Channels, What::Tasks] {
-                if self.reading + due.len() >= READS {
+                if is_full(&self.reading, &site.source) {
                     break;
                 }
-                match app.judge(what, || interest(store, name, now.wall), paces, now.mono) {
+                match app.judge(what, || interest(store, site, now.wall), paces, now.mono) {
                     Verdict::Now => {
                         let urgent = what == What::Tasks && app.is_crowded();
                         match what {
@@ -294,8 +293,9 @@ impl Observatory {
                         let board = app.board(what);
                         board.is_reading = true;
                         board.check = Duration::ZERO;
+                        *self.reading.entry(site.source.clone()).or_default() += 1;
                         due.push(Read {
-                            app: app.id.clone(),
+                            site: site.clone(),
                             what,
                             urgent,
                         });
@@ -306,24 +306,24 @@ impl Observatory {
                     Verdict::AfterThis => {}
                 }
             }
-            if app.is_idle(now.mono) && store.relays(name).next().is_none() {
-                idle.push(name.clone());
+            if app.is_idle(now.mono) && store.relays(site).next().is_none() {
+                idle.push(site.clone());
             }
         }
-        for name in idle {
-            self.apps.remove(&name);
+        for site in idle {
+            self.apps.remove(&site);
         }
-        self.reading += due.len();
         due
     }
 
     /// When [`Observatory::due`] is to be asked again, as far as is known now.
     #[must_use]
     pub fn next_at(&self, now: Duration) -> Option<Duration> {
-        if self.reading >= READS {
-            return None;
-        }
-        let next = self.apps.values().flat_map(|app| {
+        let free = self
+            .apps
+            .iter()
+            .filter(|(site, _)| !is_full(&self.reading, &site.source));
+        let next = free.flat_map(|(_, app)| {
             let is_asked = [app.is_crowded(), !app.asked.is_empty()];
             let boards = [(&app.tasks, What::Tasks), (&app.channels, What::Channels)];
             boards
@@ -355,15 +355,20 @@ impl Observatory {
             begun,
             result,
         } = ended;
-        self.reading -= 1;
-        let Some(app) = self.apps.get_mut(read.app.as_str()) else {
+        if let Some(reading) = self.reading.get_mut(&read.site.source) {
+            *reading -= 1;
+            if *reading == 0 {
+                self.reading.remove(&read.site.source);
+            }
+        }
+        let Some(app) = self.apps.get_mut(&read.site) else {
             return Vec::new();
         };
         let action = read.what.action();
         let board = app.board(read.what);
         board.is_reading = false;
         board.begun = Some(begun);
-        let relays = || store.relays(read.app.as_str());
+        let relays = || store.relays(&read.site);
         let mut look: Vec<Key> = match (read.what, result) {
             (What::Tasks, Ok(ids)) => {
                 app.waits.clear(action);
@@ -465,9 +470,18 @@ fn words(failure: &Failure) -> String {
     }
 }
 
-fn interest(store: &Store, app: &str, now: Timestamp) -> Interest {
+/// Nothing more is read with these credentials now.
+fn is_full(reading: &HashMap<Source, usize>, source: &Source) -> bool {
+    let most = match source {
+        Source::Own => OWN_READS,
+        Source::Secret(_) | Source::Unreadable => OTHER_READS,
+    };
+    reading.get(source).is_some_and(|reading| *reading >= most)
+}
+
+fn interest(store: &Store, site: &Site, now: Timestamp) -> Interest {
     let mut interest = Interest::default();
-    for view in store.relays(app) {
+    for view in store.relays(site) {
         if is_running(view) {
             interest.running += 1;
         } else {

@@ -83,8 +83,16 @@ pub enum OutputRight {
 /// Whether the step from `old` to `new` of one object can change how others stand.
 #[must_use]
 pub fn changes_rivals(old: &View, new: &View) -> bool {
-    (old.has_claim(), old.claimed_outputs(), contends(old))
-        != (new.has_claim(), new.claimed_outputs(), contends(new))
+    fn standing(view: &View) -> impl PartialEq + '_ {
+        let account = view.status.claim.as_ref().map(|claim| &claim.account);
+        (
+            account,
+            view.claimed_outputs(),
+            contends(view),
+            &view.source,
+        )
+    }
+    standing(old) != standing(new)
 }
 
 /// Whether an object without a claim is about to make one. A suspended one makes none while it lives; a deleted one makes it only

@@ -3,6 +3,7 @@
 mod calls;
 
 use super::{
+    access::{Site, Source},
     announce::announce,
     cluster::WriteError,
     desired::Desired,
@@ -59,6 +60,7 @@ pub async fn reconcile(shared: &Shared, key: &Key, dossier: &mut Dossier) -> Nex
     if outcome != Outcome::Queued {
         shared.limiter.forget(&Caller::Object(key.clone()));
         run.dossier.queued_since = None;
+        run.dossier.queued_in = None;
     }
     if outcome != Outcome::Released {
         run.dossier.hope(shared, key);
@@ -93,6 +95,7 @@ impl Run<'_> {
                 return (Some(Duration::ZERO), Outcome::Waiting);
             }
             self.notice(&view);
+            self.notice_credentials(&view);
             if self.dossier.claim_in_doubt
                 && self.dossier.memory.writable_at <= self.shared.now().mono
             {
@@ -161,6 +164,7 @@ impl Run<'_> {
 
     fn decide(&self, place: &Place, allowed: bool) -> Step {
         let view = &*place.view;
+        let (keys, account) = self.shared.keyring().known(view, self.shared.now().mono);
         let nothing = Wanted::Nothing;
         let desired = self.dossier.desired.as_ref();
         let wanted = desired.map_or(&nothing, |desired| &desired.wanted);
@@ -171,6 +175,8 @@ impl Run<'_> {
             standing: &place.standing,
             output_taken: place.output_taken.as_ref(),
             allowed,
+            keys: &keys,
+            account: account.as_deref(),
             wanted,
             seen: &seen,
             cool_until: place.cool_until.max(fresh_until(view, wanted, now)),
@@ -199,8 +205,8 @@ impl Run<'_> {
             self.look.extend(look);
             return;
         };
-        if let Ok(ids) = &view.ids {
-            self.shared.observatory().observe(&ids.app);
+        if let Some(site) = Site::of(view) {
+            self.shared.observatory().observe(site);
         }
         let now = now.mono;
         let before = self.dossier.desired.as_ref();
@@ -227,11 +233,11 @@ impl Run<'_> {
 
     /// Asks for a read of the channels; the object is looked at again when there is one.
     fn look_at_channels(&mut self, view: &View) -> Option<Rest> {
-        let Ok(ids) = &view.ids else {
+        let Some(site) = Site::of(view) else {
             return Some((None, Outcome::Settled));
         };
         self.dossier.memory.asked = Some(self.shared.now().mono);
-        self.shared.observatory().ask(&ids.app, self.key.clone());
+        self.shared.observatory().ask(site, self.key.clone());
         self.shared.wake.notify_one();
         None
     }
@@ -303,6 +309,35 @@ impl Run<'_> {
             tell(self.shared, view, true, "NothingToAdopt", text);
         }
         self.dossier.warned_of_adoption = why.is_some();
+    }
+
+    /// Where its credentials come from, and whether there are others than those of its last call.
+    fn notice_credentials(&mut self, view: &View) {
+        let now = self.shared.now().mono;
+        let (version, is_new) = {
+            let mut keyring = self.shared.keyring();
+            let is_new = keyring.uses(self.key, &view.source, now);
+            (keyring.version(&view.source), is_new)
+        };
+        if is_new {
+            self.shared.wake.notify_one();
+        }
+        if view.requested != self.dossier.requested {
+            self.dossier.requested.clone_from(&view.requested);
+            self.shared.read_again(&view.source, now);
+        }
+        let present = (view.source.clone(), version);
+        if self
+            .dossier
+            .signed
+            .as_ref()
+            .is_some_and(|signed| *signed != present)
+        {
+            self.dossier.signed = Some(present);
+            let waits = self.dossier.memory.waits.clone();
+            self.dossier.memory.waits.other_credentials();
+            self.count_waits(&waits);
+        }
     }
 
     async fn guard(&mut self, view: &View) -> Option<Rest> {
@@ -500,6 +535,10 @@ impl Run<'_> {
 
 /// Whether the application policy lets the object name its task.
 fn is_allowed(shared: &Shared, view: &View) -> bool {
+    // What others' credentials may do is for their account's policy to say.
+    if view.source != Source::Own {
+        return true;
+    }
     let Ok(Ids { app, task, .. }) = &view.ids else {
         return true;
     };

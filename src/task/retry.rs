@@ -145,6 +145,33 @@ impl Cause {
             },
         }
     }
+
+    /// Whether other credentials may change the answer.
+    fn ends_with_credentials(self) -> bool {
+        match self {
+            Self::Unconfirmed | Self::Open | Self::Foreign => false,
+            Self::Answer(class) => match class {
+                Class::CredentialsMissing
+                | Class::CredentialsRejected
+                | Class::AccessDenied
+                | Class::ServiceNotEnabled
+                | Class::AppIdRejected => true,
+                Class::RequestRejected
+                | Class::CredentialsStale
+                | Class::ClockSkew
+                | Class::NonceUsed
+                | Class::NotFoundLike
+                | Class::InternalError
+                | Class::Throttled
+                | Class::ServiceUnavailable
+                | Class::ChannelAbsent
+                | Class::TaskExists
+                | Class::NotCleared
+                | Class::OutputBusy
+                | Class::QuotaExceeded => false,
+            },
+        }
+    }
 }
 
 /// One action that waits.
@@ -245,6 +272,12 @@ impl Waits {
         {
             wait.next = wait.next.min(not_before);
         }
+    }
+
+    /// Calls are signed with others now: what was refused for the old ones is worth another attempt.
+    pub fn other_credentials(&mut self) {
+        self.by_action
+            .retain(|_, wait| !wait.cause.ends_with_credentials());
     }
 
     /// The action succeeded.

@@ -12,9 +12,9 @@ use crate::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-/// Sends one call and reduces its answer. `relay`: the parameters of a Start or an Update.
+/// Sends one call and reduces its answer; without a client it has failed already. `relay`: the parameters of a Start or an Update.
 pub async fn send(
-    live: &Client,
+    live: Result<Client, Failure>,
     ids: &Ids,
     call: &Call,
     relay: Option<&Relay>,
@@ -22,6 +22,19 @@ pub async fn send(
     let accepted = |reply: Success<()>| {
         let request_id = reply.request_id.clone();
         (Answer::Accepted { request_id }, reply.request_id)
+    };
+    let record = |request_id, result: &str| CallRecord {
+        action: call.action().name().to_owned(),
+        request_id,
+        time: Some(Time(whole_seconds(Timestamp::now()))),
+        result: result.to_owned(),
+    };
+    let live = match live {
+        Ok(live) => live,
+        Err(failure) => {
+            let record = record(None, failure.class.label());
+            return (failed(&failure), record, Some(failure));
+        }
     };
     let reply = match call {
         Call::Stop { .. } => live.stop(&ids.app, &ids.task).await.map(accepted),
@@ -51,32 +64,27 @@ pub async fn send(
             (users, reply.request_id)
         }),
     };
-    let record = |request_id, result: &str| CallRecord {
-        action: call.action().name().to_owned(),
-        request_id,
-        time: Some(Time(whole_seconds(Timestamp::now()))),
-        result: result.to_owned(),
-    };
     match reply {
         Ok((answer, request_id)) => (answer, record(Some(request_id), "accepted"), None),
-        Err(failure) => {
-            let words = match &failure.code {
-                Some(code) => format!("{code}: {}", failure.message),
-                None => failure.message.clone(),
-            };
-            let answer = Answer::Failed {
-                class: failure.class,
-                words,
-                says_gone: failure.task_gone,
-                may_act: may_act(&failure),
-                retry_after: failure.retry_after,
-            };
-            (
-                answer,
-                record(failure.request_id.clone(), failure.class.label()),
-                Some(failure),
-            )
-        }
+        Err(failure) => (
+            failed(&failure),
+            record(failure.request_id.clone(), failure.class.label()),
+            Some(failure),
+        ),
+    }
+}
+
+fn failed(failure: &Failure) -> Answer {
+    let words = match &failure.code {
+        Some(code) => format!("{code}: {}", failure.message),
+        None => failure.message.clone(),
+    };
+    Answer::Failed {
+        class: failure.class,
+        words,
+        says_gone: failure.task_gone,
+        may_act: may_act(failure),
+        retry_after: failure.retry_after,
     }
 }
 

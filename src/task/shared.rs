@@ -1,24 +1,25 @@
 //! What every reconcile works with.
 
 use super::{
+    access::{Granted, Keyring, Site, Source},
     cluster::Cluster,
     observatory::{Observatory, What},
     retry::{Moment, Paces},
     store::Store,
-    view::Key,
+    view::{Key, View},
 };
 use crate::{
     events::Events,
-    live::{Account, AppId, Client, Limiter},
+    live::{Account, AccountId, Class, Client, Failure, Limiter, Provider},
     metrics::Metrics,
     policy::PolicyInForce,
 };
 use jiff::Timestamp;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Who asks for a turn at the service.
@@ -27,7 +28,7 @@ pub enum Caller {
     /// The reconcile of an object.
     Object(Key),
     /// A bulk read of an application.
-    Read(AppId, What),
+    Read(Site, What),
 }
 
 impl Caller {
@@ -41,21 +42,39 @@ impl Caller {
     }
 }
 
+/// What a call is made with.
+#[derive(Debug)]
+pub enum Access {
+    /// This, in the quota of this account.
+    Ready(Client, Account),
+    /// Nothing: how the call has failed already.
+    Refused(Box<Failure>),
+    /// That is being found out; until this moment at the latest.
+    Later(Option<Duration>),
+}
+
+/// Pages of bulk reads in flight, over all credentials. Those that wait for their turn in a quota do not count.
+pub const PAGES_IN_FLIGHT: usize = 24;
+
 /// What every reconcile works with.
 pub struct Shared {
     /// The objects.
     pub store: Mutex<Store>,
     /// What the bulk reads show.
     pub observatory: Mutex<Observatory>,
-    /// A bulk read may have got its turn.
+    /// The credentials that objects bring.
+    pub keyring: Mutex<Keyring>,
+    /// A bulk read may have got its turn, or its credentials.
     pub read_turn: Notify,
-    /// The controller has something to look at: a bulk read waits for its turn.
+    /// Room for pages of bulk reads in flight, first come, first served; see [`PAGES_IN_FLIGHT`].
+    pub pages: Semaphore,
+    /// The controller has something to look at: a bulk read waits for its turn, or a Secret is to be read.
     pub wake: Notify,
     /// The API server.
     pub cluster: Cluster,
-    /// The service.
+    /// The service, with the operator's own credentials.
     pub live: Client,
-    /// The account's quota.
+    /// The quotas.
     pub limiter: Limiter<Caller>,
     /// The account of the operator's own credentials.
     pub account: Account,
@@ -94,5 +113,62 @@ impl Shared {
         self.observatory
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The credentials that objects bring. Never asked for while the objects, or what the bulk reads show, are held.
+    pub fn keyring(&self) -> MutexGuard<'_, Keyring> {
+        self.keyring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a call about the object is made with now, and the version of its credentials.
+    pub fn access(&self, view: &View) -> (Access, u64) {
+        let mut keyring = self.keyring();
+        let (granted, version) = keyring.grant(view, self.now().mono);
+        let account = keyring.accounts().line(&view.source, Some(view));
+        (
+            self.with(granted, account.as_ref().map(AccountId::as_str)),
+            version,
+        )
+    }
+
+    /// What a bulk read is made with now.
+    pub fn access_for_read(&self, source: &Source) -> Access {
+        let mut keyring = self.keyring();
+        let granted = keyring.grant_read(source);
+        let account = keyring.accounts().line(source, None);
+        self.with(granted, account.as_ref().map(AccountId::as_str))
+    }
+
+    fn with(&self, granted: Granted, account: Option<&str>) -> Access {
+        let live = match granted {
+            Granted::Own => self.live.clone(),
+            Granted::These(credentials) => self
+                .live
+                .with_credentials(Provider::fixed(Some(credentials))),
+            Granted::Nothing(class, message) => {
+                let words = message.trim_end_matches('.').to_owned();
+                return Access::Refused(Box::new(Failure::no_credentials(class, words)));
+            }
+            Granted::Later(until) => return Access::Later(until),
+        };
+        let account = account.map_or_else(|| self.account.clone(), Account::new);
+        Access::Ready(live, account)
+    }
+
+    /// A call with these credentials, sent at `sent`, failed like this: where that was for the credentials, their Secret is read again.
+    pub fn failed(&self, source: &Source, class: Class, sent: Duration) {
+        if matches!(
+            class,
+            Class::CredentialsRejected | Class::CredentialsMissing
+        ) {
+            self.read_again(source, sent);
+        }
+    }
+
+    /// The Secret is read again soon, unless it was since `since`.
+    pub fn read_again(&self, source: &Source, since: Duration) {
+        let pace = self.paces.backoff_min.min(self.paces.secret_refresh);
+        self.keyring().refresh(source, since, pace, self.now().mono);
+        self.wake.notify_one();
     }
 }

@@ -1,6 +1,7 @@
 //! The objects as they are known now: what the watch delivered, overtaken by the answers to our own writes.
 
 use super::{
+    access::{Accounts, Site},
     ownership::{self, OutputRight, Rival, Standing},
     view::{Key, View},
 };
@@ -14,9 +15,9 @@ use std::{
 /// What two objects can quarrel about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Good {
-    /// A task: account (none: the operator's own), application, task id.
-    Task(Option<String>, String, String),
-    /// An output, by its hash.
+    /// A task: application and id. Whether two objects mean the same account is judged apart, since it need not be known.
+    Task(String, String),
+    /// An output, by its hash. Its address is the same in every account.
     Output(String),
 }
 
@@ -36,10 +37,12 @@ struct Entry {
 pub struct Store {
     entries: HashMap<Key, Entry>,
     by_good: HashMap<Good, BTreeSet<Key>>,
-    /// Objects with a relay, by application.
-    relays: HashMap<String, BTreeSet<Key>>,
+    /// Objects with a relay, by application and credentials.
+    relays: HashMap<Site, BTreeSet<Key>>,
     /// What was in use until a moment ago, and until when nobody else may use it.
     cooling: HashMap<Good, Duration>,
+    /// What is known of accounts.
+    accounts: Arc<Accounts>,
 }
 
 /// What a change means for the queue.
@@ -111,6 +114,9 @@ impl Store {
             }
         }
         let old = self.entries.remove(&key);
+        if let Some(old) = &old {
+            self.leave_site(&key, &old.view);
+        }
         let rivalry_moved = old
             .as_ref()
             .is_none_or(|old| ownership::changes_rivals(&old.view, &view));
@@ -131,11 +137,8 @@ impl Store {
             changed.look.extend(self.rivals(touched, &key));
         }
         self.index(&key, &before, &after);
-        if let Some(app) = relay_app(&entry.view) {
-            self.relays
-                .entry(app.to_owned())
-                .or_default()
-                .insert(key.clone());
+        if let Some(site) = relay_site(&entry.view) {
+            self.relays.entry(site).or_default().insert(key.clone());
         }
         self.entries.insert(key.clone(), entry);
         changed.look.push(key);
@@ -165,17 +168,21 @@ impl Store {
         let goods = goods(&entry);
         let look = self.rivals(&goods, key);
         self.index(key, &goods, &HashSet::new());
-        if let Some(app) = relay_app(&entry.view)
-            && let Some(keys) = self.relays.get_mut(app)
-        {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.relays.remove(app);
-            }
-        }
+        self.leave_site(key, &entry.view);
         Changed {
             look,
             gone: Some(entry.view),
+        }
+    }
+
+    fn leave_site(&mut self, key: &Key, view: &View) {
+        if let Some(site) = relay_site(view)
+            && let Some(keys) = self.relays.get_mut(&site)
+        {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.relays.remove(&site);
+            }
         }
     }
 
@@ -205,7 +212,8 @@ impl Store {
             .filter(|rival| *rival != key)
             .filter_map(|rival| {
                 let rival = self.entries.get(rival)?;
-                Some((&*rival.view, rival.claiming.is_some()))
+                let counts = self.accounts.concerns(&rival.view, &entry.view);
+                counts.then_some((&*rival.view, rival.claiming.is_some()))
             });
         let standing = ownership::standing(
             (&entry.view, entry.claiming.is_some()),
@@ -325,6 +333,20 @@ impl Store {
         look
     }
 
+    /// More is known of the accounts of these objects: they are judged by that from now on. Names them and those that quarrel with them.
+    pub fn know(&mut self, accounts: Arc<Accounts>, objects: Vec<Key>) -> Vec<Key> {
+        self.accounts = accounts;
+        let tasks = objects
+            .iter()
+            .filter_map(|key| task(self.view(key)?))
+            .filter_map(|task| self.by_good.get(&task));
+        let mut look: Vec<Key> = tasks.flatten().cloned().collect();
+        look.extend(objects);
+        look.sort();
+        look.dedup();
+        look
+    }
+
     /// The newest view, without judging it.
     #[must_use]
     pub fn view(&self, key: &Key) -> Option<&Arc<View>> {
@@ -343,15 +365,10 @@ impl Store {
         self.entries.keys()
     }
 
-    /// The applications that have relays.
-    pub fn relay_apps(&self) -> impl Iterator<Item = &str> {
-        self.relays.keys().map(String::as_str)
-    }
-
-    /// The objects with a relay in an application.
-    pub fn relays<'a>(&'a self, app: &str) -> impl Iterator<Item = &'a Arc<View>> {
+    /// The objects with a relay in an application, of the same credentials.
+    pub fn relays<'a>(&'a self, site: &Site) -> impl Iterator<Item = &'a Arc<View>> {
         self.relays
-            .get(app)
+            .get(site)
             .into_iter()
             .flatten()
             .filter_map(|key| self.view(key))
@@ -373,18 +390,11 @@ impl Store {
 }
 
 fn task(view: &View) -> Option<Good> {
-    let account = view
-        .status
-        .claim
-        .as_ref()
-        .and_then(|claim| claim.account.clone());
-    view.ids.as_ref().ok().map(|ids| {
-        Good::Task(
-            account,
-            ids.app.as_str().to_owned(),
-            ids.task.as_str().to_owned(),
-        )
-    })
+    let ids = view.ids.as_ref().ok()?;
+    Some(Good::Task(
+        ids.app.as_str().to_owned(),
+        ids.task.as_str().to_owned(),
+    ))
 }
 
 /// Everything that an entry names.
@@ -399,7 +409,6 @@ fn goods(entry: &Entry) -> HashSet<Good> {
         .collect()
 }
 
-fn relay_app(view: &View) -> Option<&str> {
-    let ids = view.ids.as_ref().ok()?;
-    view.has_relay.then(|| ids.app.as_str())
+fn relay_site(view: &View) -> Option<Site> {
+    view.has_relay.then(|| Site::of(view)).flatten()
 }

@@ -1,17 +1,19 @@
-//! One complete read of an application's tasks or channels, page by page, each page at its turn in the account's quota.
+//! One complete read of an application's tasks or channels, page by page, each page at its turn in the account's quota and with the credentials
+//! of those whom it serves.
 
 use super::{
     observatory::{Ended, Read, What},
-    shared::{Caller, Shared},
+    shared::{Access, Caller, Shared},
 };
 use crate::live::{
-    Failure, Lane, ListedTask, LiveRooms, PAGE_SIZE, Permit, Reply, Success, Taken, Ticket,
+    Client, Failure, Lane, ListedTask, LiveRooms, PAGE_SIZE, Permit, Reply, Success, Taken, Ticket,
 };
 use std::{
     collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::sync::SemaphorePermit;
 
 /// Pages of one read at most: far more than any application's quota of tasks, and an end to a list that has none.
 const PAGES: u32 = 1000;
@@ -34,24 +36,20 @@ async fn pages(
 ) -> Result<HashSet<String>, Failure> {
     let mut ids = HashSet::new();
     for page in 1..=PAGES {
-        let permit = turn(shared, read).await;
+        let turn = turn(shared, read).await?;
+        let live = turn.live.clone();
         begun.get_or_insert_with(|| shared.now().mono);
         let (shown, is_last) = match read.what {
             What::Tasks => {
-                let listed =
-                    counted(shared, read, permit, shared.live.list_page(&read.app, page)).await?;
+                let call = live.list_page(&read.site.app, page);
+                let listed = counted(shared, read, turn, call).await?;
                 let is_last = listed.len() < PAGE_SIZE;
                 let ids = listed.into_iter().map(|task: ListedTask| task.task_id);
                 (ids.collect::<Vec<_>>(), is_last)
             }
             What::Channels => {
-                let LiveRooms { rooms, total } = counted(
-                    shared,
-                    read,
-                    permit,
-                    shared.live.live_rooms(&read.app, page),
-                )
-                .await?;
+                let call = live.live_rooms(&read.site.app, page);
+                let LiveRooms { rooms, total } = counted(shared, read, turn, call).await?;
                 let so_far = u64::from(page) * u64::try_from(PAGE_SIZE).unwrap_or(u64::MAX);
                 let is_last = rooms.len() < PAGE_SIZE || total.is_some_and(|total| total <= so_far);
                 (rooms, is_last)
@@ -70,9 +68,20 @@ async fn pages(
     Err(Failure::endless())
 }
 
-/// Waits for a permit.
-async fn turn(shared: &Shared, read: &Read) -> Permit {
+/// Leave to send one page.
+struct Turn<'a> {
+    live: Client,
+    permit: Permit,
+    _room: SemaphorePermit<'a>,
+}
+
+/// Waits for a permit, for room and for credentials.
+async fn turn<'a>(shared: &'a Shared, read: &Read) -> Result<Turn<'a>, Failure> {
     loop {
+        // Before the permit, which is to be used at once.
+        let Ok(room) = shared.pages.acquire().await else {
+            return Err(Failure::nothing_to_send());
+        };
         let told = shared.read_turn.notified();
         tokio::pin!(told);
         // From here on no grant is missed.
@@ -83,20 +92,34 @@ async fn turn(shared: &Shared, read: &Read) -> Permit {
             } else {
                 Lane::Sweep
             },
-            namespace: String::new(),
-            key: Caller::Read(read.app.clone(), read.what),
+            namespace: read.site.source.namespace().to_owned(),
+            key: Caller::Read(read.site.clone(), read.what),
         };
         let action = read.what.action();
-        match shared
-            .limiter
-            .take(Instant::now(), &shared.account, action, ticket)
-        {
-            Taken::Permit(permit) => return permit,
-            Taken::Wait => {
-                shared.wake.notify_one();
-                told.await;
+        match shared.access_for_read(&read.site.source) {
+            Access::Ready(live, account) => {
+                match shared
+                    .limiter
+                    .take(Instant::now(), &account, action, ticket)
+                {
+                    Taken::Permit(permit) => {
+                        return Ok(Turn {
+                            live,
+                            permit,
+                            _room: room,
+                        });
+                    }
+                    Taken::Wait => shared.wake.notify_one(),
+                }
             }
+            Access::Refused(failure) => {
+                shared.limiter.forget(&ticket.key);
+                return Err(*failure);
+            }
+            Access::Later(_) => {}
         }
+        drop(room);
+        told.await;
     }
 }
 
@@ -104,14 +127,18 @@ async fn turn(shared: &Shared, read: &Read) -> Permit {
 async fn counted<T>(
     shared: &Shared,
     read: &Read,
-    permit: Permit,
+    turn: Turn<'_>,
     call: impl Future<Output = Reply<T>>,
 ) -> Result<T, Failure> {
     let sent = Instant::now();
     let reply = call.await;
     let ended = Instant::now();
     let failure = reply.as_ref().err();
-    permit.close(failure, ended);
+    turn.permit.close(failure, ended);
+    if let Some(failure) = failure {
+        let sent = sent.saturating_duration_since(shared.started);
+        shared.failed(&read.site.source, failure.class, sent);
+    }
     shared
         .metrics
         .called(read.what.action(), failure, ended - sent);

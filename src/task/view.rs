@@ -1,6 +1,7 @@
 //! What the operator keeps of an object: read once from the watch, leniently, so that an object that is stored in an
 //! unreadable shape can still be told about and deleted.
 
+use super::access::Source;
 use crate::{
     api::{
         self, Claim, ConditionType, DeletionPolicy, DesiredState, MixedStreamTaskSpec,
@@ -59,6 +60,8 @@ pub struct View {
     pub finalizers: Vec<String>,
     /// Application and task, or why they cannot be read.
     pub ids: Result<Ids, String>,
+    /// Where its credentials come from.
+    pub source: Source,
     /// Why the rest of the spec cannot be read, where that is so.
     pub defect: Option<String>,
     /// What deletion means; Stop where it cannot be read.
@@ -107,6 +110,7 @@ impl View {
             Some(value.clone())
         };
         let adopt = annotation(api::ADOPT_RUNNING_TASK);
+        let namespace = meta.namespace.clone()?;
         let has_relay = spec.get("relay").is_some_and(|relay| !relay.is_null());
         let (parsed, defect) = match MixedStreamTaskSpec::deserialize(spec) {
             Ok(spec) => (Some(spec), None),
@@ -128,8 +132,9 @@ impl View {
             .and_then(Value::as_str)
             .and_then(|id| ChannelId::try_from(id).ok());
         Some(Self {
+            source: Source::read(spec, &namespace),
             key: Key {
-                namespace: meta.namespace.clone()?,
+                namespace,
                 name: meta.name.clone()?,
             },
             resource_version: meta.resource_version.clone()?,
@@ -328,7 +333,13 @@ fn read_status(status: &Value) -> MixedStreamTaskStatus {
         claim: status
             .get("claim")
             .filter(|claim| !claim.is_null())
-            .map(|claim| Claim::deserialize(claim).unwrap_or_default()),
+            .map(|claim| {
+                Claim::deserialize(claim).unwrap_or_else(|_| Claim {
+                    account: lenient(claim, "account"),
+                    outputs: lenient(claim, "outputs").unwrap_or_default(),
+                    at: lenient(claim, "at"),
+                })
+            }),
         intent: lenient(status, "intent"),
         accepted: lenient(status, "accepted"),
         started_at: lenient(status, "startedAt"),

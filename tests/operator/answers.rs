@@ -93,7 +93,9 @@ async fn every_documented_answer_to_start_is_told() {
             | Class::TaskExists
             | Class::NotCleared
             | Class::OutputBusy => false,
-            Class::CredentialsMissing | Class::CredentialsStale => unreachable!("nothing answers so"),
+            Class::CredentialsMissing | Class::CredentialsStale => {
+                unreachable!("nothing answers so")
+            }
         })
         .collect();
     let owners = join_all(answers.iter().map(async |(name, answer, class)| {

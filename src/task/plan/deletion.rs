@@ -8,6 +8,7 @@ use super::{
 use crate::{
     api::DeletionPolicy,
     task::{
+        access::Keys,
         evidence::Evidence,
         ledger::{Ledger, State},
         memory::Memory,
@@ -65,9 +66,19 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
         Standing::Entitled | Standing::Unsure if !facts.allowed => {
             return Step::Release(Evidence::NotAllowed);
         }
-        // No Stop without a recorded claim: an object that was deleted before it was armed makes its claim now.
+        // No Stop without a recorded claim: an object that was deleted before it was armed makes its claim now, once it has credentials.
         Standing::Entitled => {
-            let claim = claim_of(view, view.claimed_outputs(), now);
+            if let Keys::Unread(until) = facts.keys {
+                return Step::Rest(*until);
+            }
+            if let Some((reason, message)) = facts.keys.send_nothing() {
+                return declared.unwrap_or_else(|| {
+                    let verdict = verdict::unusable_credentials(reason, message, false, None);
+                    let verdict = verdict.handling(view.requested.clone());
+                    tell(view, verdict, memory, now, None)
+                });
+            }
+            let claim = claim_of(facts, view.claimed_outputs(), now);
             return Step::Record(Box::new(verdict::stopping(Some(claim))));
         }
         Standing::Unsure => return Step::Rest(None),

@@ -7,6 +7,7 @@ mod stopping;
 pub use relay::COOL_DOWN;
 
 use super::{
+    access::Keys,
     evidence::{Call, Evidence},
     ledger::{Ledger, State},
     memory::Memory,
@@ -36,6 +37,10 @@ pub struct Facts<'a> {
     pub output_taken: Option<&'a Rival>,
     /// The application policy lets the object name its task.
     pub allowed: bool,
+    /// How its credentials stand.
+    pub keys: &'a Keys,
+    /// What its claim is to say of the account of its task; nothing: that it is that of the operator's own credentials.
+    pub account: Option<&'a str>,
     /// The parameters that the spec asks for.
     pub wanted: &'a Wanted,
     /// What the bulk reads show.
@@ -128,7 +133,7 @@ pub fn may_start(view: &View, live: &View) -> bool {
 /// Something else started the task: there is nothing to do but to be ready.
 fn minimal(facts: Facts<'_>, memory: &Memory, now: Moment) -> Step {
     let view = facts.view;
-    let claim = view.status.claim.clone();
+    let claim = stored_claim(facts);
     let verdict = match (&view.ids, &view.defect, facts.standing) {
         (Err(defect), _, _) | (Ok(_), Some(defect), _) => {
             verdict::invalid_spec(view, defect, claim)
@@ -139,8 +144,18 @@ fn minimal(facts: Facts<'_>, memory: &Memory, now: Moment) -> Step {
         (Ok(_), None, Standing::Holder | Standing::Entitled) if !facts.allowed => {
             verdict::app_not_allowed(view, claim)
         }
-        (Ok(_), None, Standing::Holder) => verdict::armed(view, claim),
-        (Ok(_), None, Standing::Entitled) => verdict::armed(view, Some(claim_of(view, &[], now))),
+        (Ok(_), None, Standing::Holder | Standing::Entitled) => match facts.keys {
+            Keys::Unread(until) => return Step::Rest(*until),
+            Keys::Unusable {
+                reason,
+                message,
+                held,
+            } => verdict::unusable_credentials(*reason, message, *held, claim),
+            Keys::Given => {
+                let outputs = view.claimed_outputs();
+                verdict::armed(view, Some(claim_of(facts, outputs, now)))
+            }
+        },
     };
     // There is no call to buy: the request is answered by looking at the object again, which is what happens here.
     let verdict = verdict.handling(view.requested.clone());
@@ -212,10 +227,19 @@ fn tell(
     }
 }
 
+/// The stored claim, with its account as far as it is known by now.
+fn stored_claim(facts: Facts<'_>) -> Option<Claim> {
+    let claim = facts.view.status.claim.clone()?;
+    Some(Claim {
+        account: facts.account.map(str::to_owned),
+        ..claim
+    })
+}
+
 /// The object's claim, with these outputs; a new one where it has none.
-fn claim_of(view: &View, outputs: &[String], now: Moment) -> Claim {
-    let mut claim = view.status.claim.clone().unwrap_or_else(|| Claim {
-        account: None,
+fn claim_of(facts: Facts<'_>, outputs: &[String], now: Moment) -> Claim {
+    let mut claim = stored_claim(facts).unwrap_or_else(|| Claim {
+        account: facts.account.map(str::to_owned),
         outputs: Vec::new(),
         at: Some(Time(verdict::whole_seconds(now.wall))),
     });

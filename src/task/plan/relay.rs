@@ -9,9 +9,10 @@ use super::{
     tell, turn,
 };
 use crate::{
-    api::{Claim, ConditionType, DesiredState, RestartPolicy, StopReason},
+    api::{Claim, ConditionType, DesiredState, Reason, RestartPolicy, StopReason},
     live::{Action, Class},
     task::{
+        access::Keys,
         evidence::Call,
         ledger::{Ledger, State},
         memory::{Memory, Shows},
@@ -47,16 +48,23 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
     if !facts.allowed {
         return idle(verdict::app_not_allowed(view, claim));
     }
+    if let Keys::Unread(until) = facts.keys {
+        return Step::Rest(*until);
+    }
     let is_over = life.limit().is_some_and(|limit| limit <= now.wall);
     let state = life.ledger.state();
     let is_unsent = state == State::Open && life.holds_intent();
     match (view.desired, state) {
+        // Without credentials nothing is claimed.
+        (DesiredState::Stopped, State::Never) if life.unusable().is_some() => {
+            idle(tale::not_started(claim))
+        }
         (DesiredState::Stopped, State::Never) => {
             let claim = match facts.wanted {
                 Wanted::Known(wanted)
                     if facts.output_taken.is_none() && facts.cool_until <= now.mono =>
                 {
-                    claim_of(view, &wanted.outputs, now)
+                    claim_of(facts, &wanted.outputs, now)
                 }
                 Wanted::Known(_) | Wanted::Nothing | Wanted::Unavailable { .. } => life.claim(),
             };
@@ -149,7 +157,19 @@ impl<'a> Life<'a> {
 
     fn claim(&self) -> Claim {
         let outputs = self.view.claimed_outputs();
-        claim_of(self.view, outputs, self.now)
+        claim_of(self.facts, outputs, self.now)
+    }
+
+    /// Why its credentials are not to begin anything with.
+    fn unusable(&self) -> Option<(Reason, &'a str)> {
+        match self.facts.keys {
+            Keys::Given | Keys::Unread(_) => None,
+            Keys::Unusable {
+                reason,
+                message,
+                held: _,
+            } => Some((*reason, message)),
+        }
     }
 
     /// The recorded intent is this process's, and no Start was sent on it that can have taken effect.
@@ -219,6 +239,9 @@ impl<'a> Life<'a> {
             None => {}
         }
         let claim = Some(self.claim());
+        if let Some((reason, message)) = self.unusable() {
+            return self.settled(tale::unavailable(reason, message, true, claim), None);
+        }
         match self.facts.wanted {
             Wanted::Known(wanted) if self.ledger.accepted_hash() != Some(wanted.hash.as_str()) => {
                 self.update(wanted)
@@ -330,7 +353,7 @@ impl<'a> Life<'a> {
             }
             // Claimed before it is sent, so that no other object can start on it meanwhile.
             let both = [claimed, &wanted.outputs].concat();
-            let claim = claim_of(self.view, &both, self.now);
+            let claim = claim_of(self.facts, &both, self.now);
             let verdict = tale::updating(Some(claim))
                 .with(self.ledger.clone())
                 .handling(handled_while_waiting(self.view, self.memory));
@@ -344,7 +367,7 @@ impl<'a> Life<'a> {
                 bought,
             },
             Turn::At(at) => {
-                let verdict = tale::update_fails(self.memory.waits.get(action), claim);
+                let verdict = tale::update_fails(self.view, self.memory.waits.get(action), claim);
                 self.waiting(verdict, at)
             }
         }
@@ -363,8 +386,11 @@ impl<'a> Life<'a> {
                 bought,
             },
             Turn::At(at) => {
-                let verdict =
-                    tale::outcome_unknown(&self.memory.waits, self.view.status.claim.clone());
+                let verdict = tale::outcome_unknown(
+                    self.view,
+                    &self.memory.waits,
+                    self.view.status.claim.clone(),
+                );
                 let settled = self
                     .memory
                     .open_until(&self.ledger, self.paces)

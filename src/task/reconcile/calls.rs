@@ -2,15 +2,16 @@
 
 use super::{Rest, Run};
 use crate::{
-    live::{self, Lane, Taken, Ticket},
+    live::{self, Account, Action, Lane, Permit, Taken, Ticket},
     metrics::Outcome,
     task::{
+        access::Site,
         cluster::WriteError,
         evidence::{Answer, Call},
         memory::{Bought, MemoryTurn, Sent},
         plan::{Wanted, may_start},
         send::send,
-        shared::Caller,
+        shared::{Access, Caller},
         view::View,
     },
 };
@@ -30,38 +31,24 @@ impl Run<'_> {
             return Some((None, Outcome::Settled));
         };
         let action = call.action();
-        let asked = Instant::now();
-        let ticket = Ticket {
-            lane: lane(view, &call),
-            namespace: self.key.namespace.clone(),
-            key: Caller::Object(self.key.clone()),
+        let (access, version) = self.shared.access(view);
+        // What it fails for is told as the fault of these credentials, whatever comes in the meantime.
+        self.dossier.signed = Some((view.source.clone(), version));
+        let (live, permit) = match access {
+            Access::Ready(live, account) => match self.turn(view, &call, &account) {
+                Some(permit) => (Ok(live), Some((permit, account))),
+                None => return Some((None, Outcome::Queued)),
+            },
+            Access::Refused(failure) => (Err(*failure), None),
+            Access::Later(until) => return Some((until, Outcome::Waiting)),
         };
-        let permit = match self
-            .shared
-            .limiter
-            .take(asked, &self.shared.account, action, ticket)
-        {
-            Taken::Permit(permit) => permit,
-            Taken::Wait => {
-                self.dossier.queued_since.get_or_insert(asked);
-                if matches!(call, Call::ListTask | Call::ListPage(_)) {
-                    let key = self.key.clone();
-                    self.shared.observatory().join_crowd(&ids.app, key);
-                }
-                return Some((None, Outcome::Queued));
-            }
-        };
-        let waited = self
-            .dossier
-            .queued_since
-            .take()
-            .map_or(Duration::ZERO, |since| since.elapsed());
-        self.shared.metrics.got_turn(action, waited);
         let view = if call == Call::Start {
             match self.confirm(view).await {
                 Ok(view) => view,
                 Err(rest) => {
-                    permit.unused();
+                    if let Some((permit, _)) = permit {
+                        permit.unused();
+                    }
                     return rest;
                 }
             }
@@ -74,22 +61,62 @@ impl Run<'_> {
             self.dossier.memory.sending_start();
         }
         let sent = Instant::now();
-        let (answer, record, failure) = send(&self.shared.live, ids, &call, relay.as_deref()).await;
+        let (answer, record, failure) = send(live, ids, &call, relay.as_deref()).await;
         let ended = Instant::now();
-        permit.close(failure.as_ref(), ended);
-        self.dossier.may_be_throttled(
-            (&self.shared.account, action),
-            failure.as_ref(),
-            (sent, self.shared.now().mono),
-        );
+        if let Some((permit, account)) = permit {
+            permit.close(failure.as_ref(), ended);
+            self.dossier.may_be_throttled(
+                (&account, action),
+                failure.as_ref(),
+                (sent, self.shared.now().mono),
+            );
+        }
         self.shared
             .metrics
             .called(action, failure.as_ref(), ended - sent);
         self.dossier.called(record);
         let sent = sent.saturating_duration_since(self.shared.started);
+        if let Some(failure) = &failure {
+            self.shared.failed(&view.source, failure.class, sent);
+        }
         let carried = carried.map(|(_, carried)| carried);
         self.absorb(&view, &call, answer, (sent, carried), bought);
         None
+    }
+
+    /// Its turn in the quota of that account; none where it stands in line.
+    fn turn(&mut self, view: &View, call: &Call, line: &Account) -> Option<Permit> {
+        let action: Action = call.action();
+        let asked = Instant::now();
+        let caller = Caller::Object(self.key.clone());
+        if self.dossier.queued_in.as_ref().is_some_and(|at| at != line) {
+            // It is known by now whose the key is.
+            self.shared.limiter.forget(&caller);
+        }
+        let ticket = Ticket {
+            lane: lane(view, call),
+            namespace: self.key.namespace.clone(),
+            key: caller,
+        };
+        match self.shared.limiter.take(asked, line, action, ticket) {
+            Taken::Permit(permit) => {
+                let since = self.dossier.queued_since.take();
+                self.dossier.queued_in = None;
+                let waited = since.map_or(Duration::ZERO, |since| since.elapsed());
+                self.shared.metrics.got_turn(action, waited);
+                Some(permit)
+            }
+            Taken::Wait => {
+                self.dossier.queued_since.get_or_insert(asked);
+                self.dossier.queued_in = Some(line.clone());
+                if matches!(call, Call::ListTask | Call::ListPage(_))
+                    && let Some(site) = Site::of(view)
+                {
+                    self.shared.observatory().join_crowd(site, self.key.clone());
+                }
+                None
+            }
+        }
     }
 
     /// What a Start or an Update sends.

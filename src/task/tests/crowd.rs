@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::task::{
+    access::Site,
     observatory::{Ended, Observatory, Read, What},
     store::Store,
     view::Key,
@@ -27,18 +28,18 @@ fn moment(mono: Duration) -> Moment {
 fn a_crowd_of_deletions_shares_two_reads_in_a_row() {
     let (store, paces) = (Store::default(), Paces::default());
     let view = view(deleting());
-    let app = view.ids.clone().unwrap().app;
+    let site = Site::of(&view).unwrap();
     let mut observatory = Observatory::default();
     let mut now = SECOND;
     let mut begun = Vec::new();
     for _ in 0..2 {
         assert!(observatory.due(&store, &paces, moment(now)).is_empty());
         for number in 0..20 {
-            observatory.join_crowd(&app, key(number));
+            observatory.join_crowd(site.clone(), key(number));
         }
         let due = observatory.due(&store, &paces, moment(now));
         let read = Read {
-            app: app.clone(),
+            site: site.clone(),
             what: What::Tasks,
             urgent: true,
         };
@@ -69,10 +70,10 @@ fn a_crowd_of_deletions_shares_two_reads_in_a_row() {
 #[test]
 fn whoever_asks_while_the_channels_are_read_is_named_after_the_next_read() {
     let (store, paces) = (Store::default(), Paces::default());
-    let app = view(deleting()).ids.unwrap().app;
+    let site = Site::of(&view(deleting())).unwrap();
     let mut observatory = Observatory::default();
     let read = Read {
-        app: app.clone(),
+        site: site.clone(),
         what: What::Channels,
         urgent: false,
     };
@@ -89,9 +90,9 @@ fn whoever_asks_while_the_channels_are_read_is_named_after_the_next_read() {
         let now = moment(SECOND * (at + 2));
         observatory.ended(ended, &store, &paces, (now, 0.5))
     };
-    observatory.ask(&app, key(1));
+    observatory.ask(site.clone(), key(1));
     begin(&mut observatory, 2);
-    observatory.ask(&app, key(2));
+    observatory.ask(site.clone(), key(2));
     assert_eq!(end(&mut observatory, 2), [key(1)]);
     begin(&mut observatory, 4);
     assert_eq!(end(&mut observatory, 4), [key(2)]);

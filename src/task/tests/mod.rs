@@ -11,6 +11,7 @@
     reason = "a test stops at the first surprise, and a table says each case by itself"
 )]
 
+mod access;
 mod alive;
 mod crowd;
 mod deletion;
@@ -24,6 +25,7 @@ mod views;
 mod writes;
 
 use super::{
+    access::Keys,
     evidence::{Answer, Call, Evidence, Sighting},
     memory::{Bought, Memory, MemoryTurn, Sent},
     ownership::{Rival, Standing},
@@ -131,6 +133,9 @@ pub struct Life {
     pub standing: Standing,
     pub output_taken: Option<Rival>,
     pub allowed: bool,
+    pub keys: Keys,
+    /// What a claim says of the account.
+    pub account: Option<String>,
     pub wanted: Wanted,
     pub seen: Seen,
     pub cool_until: Duration,
@@ -154,6 +159,8 @@ impl Life {
             standing: Standing::Holder,
             output_taken: None,
             allowed: true,
+            keys: Keys::Given,
+            account: None,
             wanted: Wanted::Nothing,
             seen: Seen::default(),
             cool_until: Duration::ZERO,
@@ -180,6 +187,8 @@ impl Life {
             standing: &self.standing,
             output_taken: self.output_taken.as_ref(),
             allowed: self.allowed,
+            keys: &self.keys,
+            account: self.account.as_deref(),
             wanted: &self.wanted,
             seen: &self.seen,
             cool_until: self.cool_until,

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     live::{AppId, Delivery, Failure},
     task::{
+        access::{SecretName, Site, Source},
         observatory::{Ended, Observatory, Read, What},
         store::Store,
         view::Key,
@@ -17,8 +18,9 @@ use std::collections::HashSet;
 const SWEEP: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_secs(10);
 
-fn app(name: &str) -> AppId {
-    AppId::try_from(name).unwrap()
+fn site(source: Source) -> Site {
+    let app = AppId::try_from("app-01").unwrap();
+    Site { source, app }
 }
 
 fn key(name: &str) -> Key {
@@ -89,8 +91,8 @@ impl Watch {
         let mut observatory = Observatory::default();
         for object in objects {
             let view = view(object);
-            if let Ok(ids) = &view.ids {
-                observatory.observe(&ids.app);
+            if let Some(site) = Site::of(&view) {
+                observatory.observe(site);
             }
             store.watched(view);
         }
@@ -242,13 +244,13 @@ fn whoever_asks_is_named_after_the_next_read_and_after_no_earlier_one() {
     let mut watch = Watch::of([running("a"), named(relay(), "new")]);
     let reads = watch.due();
     // Its question comes while a read is on its way.
-    watch.observatory.ask(&app("app-01"), key("early"));
+    watch.observatory.ask(site(Source::Own), key("early"));
     assert_eq!(watch.due(), []);
     for read in reads {
         watch.end(read, Ok(&["a"]));
     }
     watch.now = SECOND;
-    watch.observatory.ask(&app("app-01"), key("new"));
+    watch.observatory.ask(site(Source::Own), key("new"));
     let reads = watch.due();
     assert_eq!(reads.len(), 1, "{reads:?}");
     assert_eq!(reads[0].what, What::Channels);
@@ -315,12 +317,12 @@ fn a_crowd_of_deletions_shares_an_urgent_read_and_a_few_do_not() {
     let known = watch.reads.len();
     let names: Vec<String> = (0..11).map(|number| format!("d-{number:02}")).collect();
     for name in &names[..10] {
-        watch.observatory.join_crowd(&app("app-01"), key(name));
+        watch.observatory.join_crowd(site(Source::Own), key(name));
     }
     assert_eq!(watch.due(), []);
     watch
         .observatory
-        .join_crowd(&app("app-01"), key(&names[10]));
+        .join_crowd(site(Source::Own), key(&names[10]));
     assert_eq!(watch.observatory.next_at(watch.now), Some(watch.now));
     let reads = watch.due();
     assert_eq!(reads.len(), 1);
@@ -367,5 +369,88 @@ fn moment(mono: Duration) -> Moment {
     Moment {
         mono,
         wall: Timestamp::UNIX_EPOCH + mono,
+    }
+}
+
+fn with_key_of(object: Value, namespace: &str) -> Value {
+    let object = changed(object, "/metadata", json!({"namespace": namespace}));
+    changed(
+        object,
+        "/spec",
+        json!({"credentialsSecretRef": {"name": "live"}}),
+    )
+}
+
+fn secret(namespace: &str) -> Source {
+    Source::Secret(SecretName {
+        namespace: namespace.to_owned(),
+        name: "live".to_owned(),
+    })
+}
+
+/// What one key may see is none of another one's business, and what fails with it neither.
+#[test]
+fn each_ones_credentials_read_for_those_who_bring_them() {
+    let mut watch = Watch::of([
+        running("a"),
+        with_key_of(running("b"), "team-b"),
+        with_key_of(running("c"), "team-c"),
+    ]);
+    let mut reads = watch.due();
+    assert_eq!(reads.len(), 6, "{reads:?}");
+    let mut first = |source: Source, what| {
+        let wanted = Read {
+            site: site(source),
+            what,
+            urgent: false,
+        };
+        let at = reads.iter().position(|read| *read == wanted).unwrap();
+        reads.remove(at)
+    };
+    let denied = first(secret("team-b"), What::Channels);
+    watch.end(denied, Err(Class::CredentialsRejected));
+    let read = first(Source::Own, What::Channels);
+    watch.end(read, Ok(&["a", "b", "c"]));
+    let seen = |watch: &Watch, object: Value| watch.observatory.seen(&view(object));
+    let fails = |seen: &Seen| seen.channels_fail.as_ref().map(|fault| fault.class);
+    let (a, b) = (running("a"), with_key_of(running("b"), "team-b"));
+    assert!(seen(&watch, a).channel.is_live());
+    let b = seen(&watch, b);
+    assert_eq!(fails(&b), Some(Class::CredentialsRejected));
+    assert!(!b.channel.is_live(), "what another key shows");
+    let c = with_key_of(running("c"), "team-c");
+    assert_eq!(fails(&seen(&watch, c)), None);
+
+    // Other credentials end the wait of the old ones, and of no others.
+    watch.now += SECOND;
+    assert!(watch.due().is_empty());
+    watch.observatory.other_credentials(&secret("team-c"));
+    assert!(watch.due().is_empty());
+    watch.observatory.other_credentials(&secret("team-b"));
+    let again = watch.due();
+    assert_eq!(again.len(), 1, "{again:?}");
+    assert_eq!(again[0].site.source, secret("team-b"));
+}
+
+/// Reads that never end hold up nobody else's.
+#[test]
+fn reads_that_hang_leave_room_for_others() {
+    let in_app = |object: Value, number: usize| {
+        let app = format!("app-{number}");
+        let object = changed(object, "/metadata", json!({"name": app, "uid": app}));
+        changed(object, "/spec", json!({"appId": app}))
+    };
+    let hanging = (0..20).map(|number| with_key_of(in_app(running("x"), number), "team-b"));
+    let mut watch = Watch::of(hanging);
+    let held = watch.due();
+    assert_eq!(held.len(), 2, "{held:?}");
+    assert!(watch.due().is_empty());
+    assert_eq!(watch.observatory.next_at(watch.now), None);
+    for object in [running("a"), with_key_of(running("c"), "team-c")] {
+        let view = view(object);
+        watch.observatory.observe(Site::of(&view).unwrap());
+        watch.store.watched(view);
+        assert_eq!(watch.observatory.next_at(watch.now), Some(Duration::ZERO));
+        assert_eq!(watch.due().len(), 2);
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         cluster::{Cluster, WriteError},
         dossier::Dossier,
         reconcile::reconcile,
-        shared::Shared,
+        shared::{PAGES_IN_FLIGHT, Shared},
         view::Key,
     },
 };
@@ -191,6 +191,8 @@ impl Played {
         let shared = Shared {
             store: Mutex::default(),
             observatory: Mutex::default(),
+            keyring: Mutex::default(),
+            pages: tokio::sync::Semaphore::new(PAGES_IN_FLIGHT),
             read_turn: tokio::sync::Notify::new(),
             wake: tokio::sync::Notify::new(),
             cluster: Cluster::new(server.client(), server.client(), DEADLINE, "mso".to_owned()),

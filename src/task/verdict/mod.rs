@@ -3,6 +3,7 @@
 pub mod relay;
 
 use super::{
+    access::Source,
     evidence::Sighting,
     ledger::{Ledger, State},
     ownership::Rival,
@@ -239,6 +240,31 @@ pub fn app_not_allowed(view: &View, claim: Option<Claim>) -> Verdict {
     )
 }
 
+/// Its credentials are missing or rejected; `held`: there are some all the same.
+#[must_use]
+pub fn unusable_credentials(
+    reason: Reason,
+    message: &str,
+    held: bool,
+    claim: Option<Claim>,
+) -> Verdict {
+    let so = if held {
+        "Until then a deletion tries to stop the task with the last ones that were read, which a restart of the operator forgets."
+    } else {
+        "Until then the task cannot be stopped."
+    };
+    Verdict::new(Phase::Failed, reason, format!("{message} {so}"), claim)
+}
+
+/// Whose credentials the object's calls use, for a person who is to grant them something.
+pub(super) fn grantee(view: &View) -> String {
+    match &view.source {
+        Source::Own => "the operator's credentials".to_owned(),
+        Source::Secret(secret) => format!("the key in Secret {secret}"),
+        Source::Unreadable => "this object's credentials".to_owned(),
+    }
+}
+
 /// The stored object cannot be read.
 #[must_use]
 pub fn invalid_spec(view: &View, defect: &str, claim: Option<Claim>) -> Verdict {
@@ -276,6 +302,7 @@ pub fn stopping(claim: Option<Claim>) -> Verdict {
 /// The stopping waits: for what, since when, and what helps.
 #[must_use]
 pub fn pursuing(
+    view: &View,
     ids: &Ids,
     trail: &Trail,
     waits: &Waits,
@@ -289,14 +316,16 @@ pub fn pursuing(
     }
     let (reason, message) = match (&trail.stopped, &trail.look) {
         (Stopped::NotFound { .. }, Look::Shown(sighting)) => {
-            still_listed(ids, sighting, trail, waits)
+            still_listed(view, ids, sighting, trail, waits)
         }
         (Stopped::NotFound { .. }, Look::Forbidden) => (
             Reason::StopUnconfirmed,
             with_schedule(
-                "Stop found nothing to stop, and the list that could confirm it is denied. Grant \
-                 live:ListRtcMPUTaskDetail to the operator's credentials, or check the task by hand and set the annotation \
-                 mixedstream.io/release-without-stop to the reason.",
+                &format!(
+                    "Stop found nothing to stop, and the list that could confirm it is denied. Grant live:ListRtcMPUTaskDetail to {}, or check \
+                     the task by hand and set the annotation mixedstream.io/release-without-stop to the reason.",
+                    grantee(view)
+                ),
                 waits.get(Action::ListRtcMpuTaskDetail),
             ),
         ),
@@ -311,22 +340,32 @@ pub fn pursuing(
         (Stopped::NotFound { .. }, Look::Unknown | Look::Absent | Look::Paging { .. }) => failing(
             Action::ListRtcMpuTaskDetail,
             "Stop found nothing to stop; the list has to confirm that the task is gone.",
-            waits,
+            (view, waits),
         ),
-        (Stopped::Unknown | Stopped::Accepted { .. }, _) => {
-            failing(Action::StopLiveMpuTask, "The task may still run.", waits)
-        }
+        (Stopped::Unknown | Stopped::Accepted { .. }, _) => failing(
+            Action::StopLiveMpuTask,
+            "The task may still run.",
+            (view, waits),
+        ),
     };
     Verdict::new(Phase::Stopping, reason, message, claim)
 }
 
-fn still_listed(ids: &Ids, sighting: &Sighting, trail: &Trail, waits: &Waits) -> (Reason, String) {
+fn still_listed(
+    view: &View,
+    ids: &Ids,
+    sighting: &Sighting,
+    trail: &Trail,
+    waits: &Waits,
+) -> (Reason, String) {
     let readings = waits.get(Action::DescribeChannelUsers);
     let channel = match (&sighting.channel, readings, trail.channel_is_empty()) {
         (None, _, _) => "the list does not name its channel".to_owned(),
         (Some(_), Some(wait), _) if wait.cause == Cause::Answer(Class::AccessDenied) => {
-            "its channel cannot be read: grant live:DescribeChannelUsers to the operator's credentials"
-                .to_owned()
+            format!(
+                "its channel cannot be read: grant live:DescribeChannelUsers to {}",
+                grantee(view)
+            )
         }
         (Some(_), Some(wait), _) => format!("its channel cannot be read ({})", fault(wait)),
         (Some(_), None, true) => {
@@ -350,7 +389,7 @@ fn still_listed(ids: &Ids, sighting: &Sighting, trail: &Trail, waits: &Waits) ->
 }
 
 /// One action fails and is retried.
-fn failing(action: Action, so: &str, waits: &Waits) -> (Reason, String) {
+fn failing(action: Action, so: &str, (view, waits): (&View, &Waits)) -> (Reason, String) {
     let Some(wait) = waits.get(action) else {
         return (Reason::Stopping, "The task is being stopped.".to_owned());
     };
@@ -358,7 +397,7 @@ fn failing(action: Action, so: &str, waits: &Waits) -> (Reason, String) {
         "{} {}: {} {so}",
         action.name(),
         fault(wait),
-        advice(wait.cause)
+        advice(wait.cause, view)
     );
     (reason(wait.cause), with_schedule(&text, Some(wait)))
 }
@@ -408,9 +447,44 @@ pub fn became_of(class: Class) -> &'static str {
     }
 }
 
+/// What helps whoever looks after these credentials, in a sentence.
+pub(super) fn advice(cause: Cause, view: &View) -> String {
+    // The words say what to do.
+    if cause == Cause::Answer(Class::CredentialsMissing) && view.source != Source::Own {
+        return "It is sent when that is done.".to_owned();
+    }
+    if let (Cause::Answer(class), Source::Secret(secret)) = (cause, &view.source) {
+        match class {
+            Class::AccessDenied => {
+                return format!(
+                    "Grant this action to the key in Secret {secret}, or settle what the service's words say."
+                );
+            }
+            Class::CredentialsRejected => return format!("Put a valid key into Secret {secret}."),
+            Class::CredentialsMissing
+            | Class::CredentialsStale
+            | Class::NotFoundLike
+            | Class::InternalError
+            | Class::Throttled
+            | Class::ServiceUnavailable
+            | Class::AppIdRejected
+            | Class::RequestRejected
+            | Class::ServiceNotEnabled
+            | Class::ClockSkew
+            | Class::NonceUsed
+            | Class::ChannelAbsent
+            | Class::TaskExists
+            | Class::NotCleared
+            | Class::OutputBusy
+            | Class::QuotaExceeded => {}
+        }
+    }
+    general_advice(cause).to_owned()
+}
+
 /// What helps, in a sentence.
 #[must_use]
-pub fn advice(cause: Cause) -> &'static str {
+pub fn general_advice(cause: Cause) -> &'static str {
     match cause {
         Cause::Unconfirmed | Cause::Open | Cause::Foreign => "It is tried again.",
         Cause::Answer(class) => match class {

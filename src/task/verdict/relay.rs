@@ -1,6 +1,6 @@
 //! What is told of a relay that lives.
 
-use super::{Verdict, advice, fault, on_deletion, reason, told_as, who, with_schedule};
+use super::{Verdict, advice, fault, grantee, on_deletion, reason, told_as, who, with_schedule};
 use crate::{
     api::{Claim, ConditionType, Phase, Reason, RestartPolicy, StopReason},
     live::{Action, Call, Class},
@@ -17,10 +17,13 @@ use crate::{
 #[must_use]
 pub fn running(view: &View, unseen: bool, claim: Option<Claim>) -> Verdict {
     let so = if unseen {
-        "The relay was started. Whether it still runs is not seen, since the service's list of tasks is denied: grant \
-         live:ListRtcMPUTaskDetail to the operator's credentials."
+        format!(
+            "The relay was started. Whether it still runs is not seen, since the service's list of tasks is denied: grant \
+             live:ListRtcMPUTaskDetail to {}.",
+            grantee(view)
+        )
     } else {
-        "The relay runs."
+        "The relay runs.".to_owned()
     };
     let message = format!("{so} {}", on_deletion(view));
     Verdict::new(Phase::Running, Reason::Running, message, claim)
@@ -48,6 +51,10 @@ pub fn stopped(is_over: bool, claim: Option<Claim>) -> Verdict {
 /// The relay is over, and stays so; `is_over`: it has had its time.
 #[must_use]
 pub fn completed(view: &View, ledger: &Ledger, is_over: bool, claim: Option<Claim>) -> Verdict {
+    let unknown = format!(
+        "The relay is gone; why cannot be told: grant live:ListRTCLiveRooms to {}.",
+        grantee(view)
+    );
     let so = match ledger.stop_reason {
         Some(StopReason::ChannelEmpty) if view.restart == RestartPolicy::Never => {
             "The service stopped the relay, since nobody was in its channel (spec.restartPolicy is not WhenChannelReturns)."
@@ -58,9 +65,7 @@ pub fn completed(view: &View, ledger: &Ledger, is_over: bool, claim: Option<Clai
         Some(StopReason::StoppedElsewhere) => {
             "The relay was stopped by something else than this operator while its channel was live."
         }
-        Some(StopReason::Unknown) => {
-            "The relay is gone; why cannot be told: grant live:ListRTCLiveRooms to the operator's credentials."
-        }
+        Some(StopReason::Unknown) => unknown.as_str(),
         Some(StopReason::MaxDuration) => "Stopped after spec.maxDurationSeconds.",
         Some(StopReason::Requested) | None => "The relay is stopped.",
     };
@@ -111,7 +116,7 @@ pub fn waiting_for_channel(
         }
         format!(
             "The relay is started{again} when somebody is in channel {channel}, but ListRTCLiveRooms, which tells, fails ({words}): {}",
-            advice(cause)
+            advice(cause, view)
         )
     } else {
         format!("Nobody is in channel {channel}. The relay is started{again} when somebody joins.")
@@ -147,14 +152,15 @@ pub fn cooling_down(runs: bool, claim: Option<Claim>) -> Verdict {
 
 /// Whether a Start took effect is not known.
 #[must_use]
-pub fn outcome_unknown(waits: &Waits, claim: Option<Claim>) -> Verdict {
+pub fn outcome_unknown(view: &View, waits: &Waits, claim: Option<Claim>) -> Verdict {
     let so = "A Start was sent, or may have been, and no answer tells whether the relay runs: ListRtcMPUTaskDetail is asked until that is \
               certain.";
     let list = waits.get(Action::ListRtcMpuTaskDetail);
     let message = match list {
         Some(wait) => match wait.cause {
             Cause::Answer(Class::AccessDenied) => format!(
-                "{so} It is denied: grant live:ListRtcMPUTaskDetail to the operator's credentials."
+                "{so} It is denied: grant live:ListRtcMPUTaskDetail to {}.",
+                grantee(view)
             ),
             Cause::Answer(_) => with_schedule(&format!("{so} It {}.", fault(wait)), Some(wait)),
             Cause::Unconfirmed | Cause::Open | Cause::Foreign => so.to_owned(),
@@ -167,6 +173,7 @@ pub fn outcome_unknown(waits: &Waits, claim: Option<Claim>) -> Verdict {
 /// A Start was refused, and waits; `unseen`: the channels cannot be listed.
 #[must_use]
 pub fn start_fails(
+    view: &View,
     wait: Option<&Wait>,
     is_restart: bool,
     unseen: bool,
@@ -181,14 +188,17 @@ pub fn start_fails(
         (cause, _) => reason(cause),
     };
     let so = if unseen && reason == Reason::WaitingForChannel {
-        "The live channels cannot be listed, so that only a Start tells: grant live:ListRTCLiveRooms to the operator's credentials."
+        format!(
+            "The live channels cannot be listed, so that only a Start tells: grant live:ListRTCLiveRooms to {}.",
+            grantee(view)
+        )
     } else {
-        "The relay does not run."
+        "The relay does not run.".to_owned()
     };
     let text = format!(
         "StartLiveMPUTask {}: {} {so}",
         fault(wait),
-        advice(wait.cause)
+        advice(wait.cause, view)
     );
     let phase = match reason.condition() {
         ConditionType::Stalled => Phase::Failed,
@@ -200,7 +210,7 @@ pub fn start_fails(
 
 /// An Update was refused, and waits. The relay runs on as it was.
 #[must_use]
-pub fn update_fails(wait: Option<&Wait>, claim: Option<Claim>) -> Verdict {
+pub fn update_fails(view: &View, wait: Option<&Wait>, claim: Option<Claim>) -> Verdict {
     let Some(wait) = wait else {
         return updating(claim);
     };
@@ -211,7 +221,7 @@ pub fn update_fails(wait: Option<&Wait>, claim: Option<Claim>) -> Verdict {
     let text = format!(
         "UpdateLiveMPUTask {}: {} The relay runs on as it was before the change.",
         fault(wait),
-        advice(wait.cause)
+        advice(wait.cause, view)
     );
     Verdict::new(
         Phase::Running,
@@ -261,7 +271,7 @@ pub fn foreign(view: &View, exists: bool, waits: &Waits, claim: Option<Claim>) -
         let text = format!(
             "Whether task {task} runs already cannot be told: ListRtcMPUTaskDetail {}: {}",
             fault(wait),
-            advice(wait.cause)
+            advice(wait.cause, view)
         );
         return Verdict::new(
             Phase::Pending,

@@ -21,6 +21,10 @@ use std::time::Duration;
 impl Life<'_> {
     /// Towards a Start.
     pub(super) fn start(&self) -> Step {
+        if let Some((reason, message)) = self.unusable() {
+            let claim = self.view.status.claim.clone();
+            return self.settled(tale::unavailable(reason, message, false, claim), None);
+        }
         if self.memory.foreign || (self.memory.identity.is_none() && self.view.is_told_foreign()) {
             return self.look_at_foreign();
         }
@@ -50,7 +54,7 @@ impl Life<'_> {
             // Without the outputs: until they are free an older object may come to want them, in a process that has just begun above all.
             return self.waiting(tale::cooling_down(false, Some(self.claim())), cool_until);
         }
-        let claim = Some(claim_of(self.view, &wanted.outputs, self.now));
+        let claim = Some(claim_of(self.facts, &wanted.outputs, self.now));
         let action = Action::StartLiveMpuTask;
         let wait = self.memory.waits.get(action);
         let due = if self.was_channel_absent() {
@@ -65,7 +69,7 @@ impl Life<'_> {
             Turn::At(at) => {
                 let is_restart = self.ledger.started_at.is_some();
                 let unseen = self.facts.seen.channels_denied();
-                let verdict = tale::start_fails(wait, is_restart, unseen, claim);
+                let verdict = tale::start_fails(self.view, wait, is_restart, unseen, claim);
                 self.waiting(verdict, at)
             }
             Turn::Now(bought) => match self.wait_for_channel(claim.clone()) {

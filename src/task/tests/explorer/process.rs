@@ -7,6 +7,7 @@ use super::{
 use crate::{
     api::DesiredState,
     task::{
+        access::Keys,
         evidence::{Call, Evidence},
         ledger::{Ledger, State as Stage},
         memory::{Memory, MemoryTurn, Sent},
@@ -125,6 +126,8 @@ fn decide(world: &World, state: &mut State, who: usize) -> Option<(View, Wanted,
         standing: &standing,
         output_taken: output_taken.as_ref(),
         allowed: true,
+        keys: &Keys::Given,
+        account: None,
         wanted: &wanted,
         seen: &observed(world, state, who),
         cool_until,

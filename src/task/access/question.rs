@@ -1,0 +1,102 @@
+//! Whose a key is: one question to the service, asked until it is answered, and slowly.
+
+use super::SecretName;
+use crate::{
+    live::{AccountId, Class, Failure},
+    task::retry::Paces,
+};
+use std::{collections::BTreeSet, time::Duration};
+
+/// How long calls wait for the answer whose a new key is. After that they count in the quota of the operator's own account.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// One key whose account is asked for.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// The Secrets that hold it.
+    pub holders: BTreeSet<SecretName>,
+    pub since: Duration,
+    pub due: Duration,
+    pub is_asking: bool,
+    pub is_known: bool,
+    failures: u32,
+    /// The service's words, where it refused the key.
+    pub refusal: Option<String>,
+    /// Something was sent before its account was known.
+    pub was_used: bool,
+}
+
+impl Asked {
+    pub fn from(now: Duration) -> Self {
+        Self {
+            since: now,
+            due: now,
+            ..Self::default()
+        }
+    }
+
+    pub fn is_settled(&self, now: Duration) -> bool {
+        self.is_known || self.failures > 0 || self.since + PATIENCE <= now
+    }
+
+    pub fn is_due(&self, now: Duration) -> bool {
+        !self.is_asking && !self.is_known && self.due <= now
+    }
+
+    /// Whether the account is known now.
+    pub fn told(
+        &mut self,
+        told: &Result<AccountId, Box<Failure>>,
+        paces: &Paces,
+        now: Duration,
+        jitter: f64,
+    ) -> bool {
+        self.is_asking = false;
+        self.refusal = None;
+        let Err(failure) = told else {
+            self.is_known = true;
+            return true;
+        };
+        self.failures = self.failures.saturating_add(1);
+        let (low, high) = (paces.slow_backoff_min, paces.slow_backoff_max);
+        let slow = low + high.saturating_sub(low).mul_f64(jitter);
+        let doubled = paces.backoff_min.saturating_mul(1 << self.failures.min(16));
+        let pause = if passes(failure.class) {
+            doubled.min(slow)
+        } else {
+            slow
+        };
+        self.due = now + pause.max(failure.retry_after.unwrap_or_default());
+        if failure.class == Class::CredentialsRejected {
+            self.refusal = Some(match &failure.code {
+                Some(code) => format!("{code}: {}", failure.message),
+                None => failure.message.clone(),
+            });
+        }
+        false
+    }
+}
+
+/// Whether the question may be answered another time: what kept it from being answered has to do with neither the key nor its rights.
+pub(super) fn passes(class: Class) -> bool {
+    match class {
+        Class::Throttled
+        | Class::ServiceUnavailable
+        | Class::InternalError
+        | Class::CredentialsStale
+        | Class::ClockSkew
+        | Class::NonceUsed
+        | Class::CredentialsMissing => true,
+        Class::CredentialsRejected
+        | Class::AccessDenied
+        | Class::RequestRejected
+        | Class::ServiceNotEnabled
+        | Class::NotFoundLike
+        | Class::TaskExists
+        | Class::NotCleared
+        | Class::ChannelAbsent
+        | Class::OutputBusy
+        | Class::QuotaExceeded
+        | Class::AppIdRejected => false,
+    }
+}
