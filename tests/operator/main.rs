@@ -8,6 +8,7 @@
 
 mod account;
 mod answers;
+mod accounts;
 mod crashes;
 mod credentials;
 mod deletion;
