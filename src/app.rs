@@ -148,7 +148,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 fn warn_without_credentials(origin: &Origin) {
     match origin {
         Origin::Nowhere => tracing::warn!(
-            "no credentials: objects are accepted and guarded, but no task can be stopped; set ALIBABA_CLOUD_ACCESS_KEY_ID and \
+            "no credentials: objects are accepted and guarded, but no task can be stopped unless its object brings its own; set ALIBABA_CLOUD_ACCESS_KEY_ID and \
              ALIBABA_CLOUD_ACCESS_KEY_SECRET, or what RRSA needs: ALIBABA_CLOUD_ROLE_ARN, ALIBABA_CLOUD_OIDC_PROVIDER_ARN and \
              ALIBABA_CLOUD_OIDC_TOKEN_FILE"
         ),
