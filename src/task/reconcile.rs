@@ -3,7 +3,7 @@
 mod calls;
 
 use super::{
-    access::{Site, Source},
+    access::{Site, Source, keyring::Occasion},
     announce::announce,
     cluster::WriteError,
     desired::Desired,
@@ -324,7 +324,8 @@ impl Run<'_> {
         }
         if view.requested != self.dossier.requested {
             self.dossier.requested.clone_from(&view.requested);
-            self.shared.read_again(&view.source, now);
+            self.shared
+                .read_again(&view.source, (Occasion::Request, now));
         }
         let present = (view.source.clone(), version);
         if self

@@ -1,7 +1,7 @@
 //! What every reconcile works with.
 
 use super::{
-    access::{Granted, Keyring, Site, Source},
+    access::{Granted, Keyring, Site, Source, keyring::Occasion},
     cluster::Cluster,
     observatory::{Observatory, What},
     retry::{Moment, Paces},
@@ -161,14 +161,14 @@ impl Shared {
             class,
             Class::CredentialsRejected | Class::CredentialsMissing
         ) {
-            self.read_again(source, sent);
+            self.read_again(source, (Occasion::Failure, sent));
         }
     }
 
-    /// The Secret is read again soon, unless it was since `since`.
-    pub fn read_again(&self, source: &Source, since: Duration) {
-        let pace = self.paces.backoff_min.min(self.paces.secret_refresh);
-        self.keyring().refresh(source, since, pace, self.now().mono);
+    /// The Secret is read again soon, unless it was since the moment of that occasion.
+    pub fn read_again(&self, source: &Source, occasion: (Occasion, Duration)) {
+        let now = self.now().mono;
+        self.keyring().refresh(source, occasion, &self.paces, now);
         self.wake.notify_one();
     }
 }

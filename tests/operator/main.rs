@@ -7,8 +7,8 @@
 )]
 
 mod account;
-mod answers;
 mod accounts;
+mod answers;
 mod crashes;
 mod credentials;
 mod deletion;

@@ -56,6 +56,14 @@ pub(super) struct Good {
 }
 
 impl Entry {
+    /// One that is due at once.
+    pub fn from(now: Duration) -> Self {
+        Self {
+            due: now,
+            ..Self::default()
+        }
+    }
+
     /// When a reading for this occasion is due.
     pub fn due_for(&mut self, occasion: Occasion, paces: &Paces, now: Duration) -> Duration {
         let doublings = match occasion {

@@ -5,7 +5,9 @@ pub use super::entry::Occasion;
 use super::{
     Keys, SecretName, Source,
     accounts::{Accounts, Told},
-    value::{self, Print},
+    entry::{Entry, Good},
+    question::{Asked, PATIENCE, passes},
+    value::Print,
 };
 use crate::{
     api::Reason,
@@ -27,10 +29,6 @@ use std::{
 const READS: usize = 16;
 /// Questions whose a key is, at a time.
 const QUESTIONS: usize = 4;
-/// How long calls wait for the answer whose a new key is. After that they count in the quota of the operator's own account.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// So often a Secret that was never read may fail to be, by the API server's fault, before that is told.
-const BLIPS: u32 = 3;
 
 /// Something to be fetched.
 #[derive(Clone, Debug)]
@@ -96,63 +94,6 @@ pub struct Keyring {
     versions: u64,
 }
 
-#[derive(Debug, Default)]
-struct Entry {
-    users: BTreeSet<Key>,
-    /// The last good value, kept for as long as an object needs it: with a namespace its Secrets go before its objects.
-    good: Option<Good>,
-    /// What was wrong at the last reading.
-    fault: Option<String>,
-    failures: u32,
-    version: u64,
-    /// When the last reading began.
-    begun: Option<Duration>,
-    is_reading: bool,
-    /// Read it once more when the present reading is over.
-    again: bool,
-    due: Duration,
-}
-
-#[derive(Debug)]
-struct Good {
-    credentials: Credentials,
-    print: Print,
-}
-
-/// One key whose account is asked for.
-#[derive(Debug, Default)]
-struct Asked {
-    /// The Secrets that hold it.
-    holders: BTreeSet<SecretName>,
-    since: Duration,
-    due: Duration,
-    is_asking: bool,
-    is_known: bool,
-    failures: u32,
-    /// The service's words, where it refused the key.
-    refusal: Option<String>,
-    /// Something was sent before its account was known.
-    was_used: bool,
-}
-
-impl Asked {
-    fn from(now: Duration) -> Self {
-        Self {
-            since: now,
-            due: now,
-            ..Self::default()
-        }
-    }
-
-    fn is_settled(&self, now: Duration) -> bool {
-        self.is_known || self.failures > 0 || self.since + PATIENCE <= now
-    }
-
-    fn is_due(&self, now: Duration) -> bool {
-        !self.is_asking && !self.is_known && self.due <= now
-    }
-}
-
 impl Keyring {
     /// What is known of accounts.
     #[must_use]
@@ -173,10 +114,7 @@ impl Keyring {
         self.users.insert(key.clone(), secret.clone());
         let entry = self.secrets.entry(secret.clone()).or_insert_with(|| {
             self.due.insert((now, secret.clone()));
-            Entry {
-                due: now,
-                ..Entry::default()
-            }
+            Entry::from(now)
         });
         entry.users.insert(key.clone());
         self.own.get_or_insert_with(|| Asked::from(now));
@@ -335,9 +273,14 @@ impl Keyring {
             .map_or(0, |entry| entry.version)
     }
 
-    /// The Secret is worth a reading that begins after `since`: its credentials failed then, or somebody asks for it. Not before `pace` after the
-    /// last one.
-    pub fn refresh(&mut self, source: &Source, since: Duration, pace: Duration, now: Duration) {
+    /// The Secret is worth a reading that begins after `since`, though not right after the last one.
+    pub fn refresh(
+        &mut self,
+        source: &Source,
+        (occasion, since): (Occasion, Duration),
+        paces: &Paces,
+        now: Duration,
+    ) {
         let Some(secret) = source.secret() else {
             return;
         };
@@ -351,7 +294,7 @@ impl Keyring {
             entry.again = true;
             return;
         }
-        let at = entry.begun.map_or(now, |begun| now.max(begun + pace));
+        let at = entry.due_for(occasion, paces, now);
         if at < entry.due {
             self.due.remove(&(entry.due, secret.clone()));
             entry.due = at;
@@ -488,58 +431,18 @@ impl Keyring {
             return News::default();
         };
         let before = entry.fault.clone();
-        let mut fresh = None;
-        match values {
-            Ok(values) => match value::credentials(secret, &values) {
-                Ok(credentials) => {
-                    entry.fault = None;
-                    fresh = Some(credentials);
-                }
-                Err(message) => entry.fault = Some(message),
-            },
-            Err(SecretError::Missing) => {
-                entry.fault = Some(format!(
-                    "Secret {secret} does not exist: create it, with the keys {} and {}.",
-                    value::KEY_ID,
-                    value::KEY_SECRET
-                ));
-            }
-            Err(SecretError::Denied(_)) => {
-                entry.fault = Some(format!(
-                    "The operator may not read Secret {secret}: let its service account get Secrets in this namespace."
-                ));
-            }
-            // What is known stays known for now.
-            Err(SecretError::Unknown(_)) => {
-                if entry.good.is_none() && entry.fault.is_none() && entry.failures + 1 >= BLIPS {
-                    entry.fault = Some(format!("Secret {secret} cannot be read now."));
-                }
-            }
-        }
-        let pause = if fresh.is_some() {
-            entry.failures = 0;
-            // Not all at the same moment for ever.
-            paces.secret_refresh.mul_f64(0.9 + 0.2 * jitter)
-        } else {
-            entry.failures = entry.failures.saturating_add(1);
-            let doubled = paces
-                .backoff_min
-                .saturating_mul(1 << entry.failures.min(16));
-            doubled.min(paces.secret_refresh)
-        };
-        let pause = if std::mem::take(&mut entry.again) {
-            paces.backoff_min.min(pause)
-        } else {
-            pause
-        };
-        entry.is_reading = false;
+        let (fresh, pause) = entry.take(secret, values, paces, jitter);
+        // It may be due already, where it was let go and named again meanwhile.
+        self.due.remove(&(entry.due, secret.clone()));
         entry.due = now + pause;
         self.due.insert((entry.due, secret.clone()));
         let is_new = self.take_good(secret, fresh, now);
         let Some(entry) = self.secrets.get_mut(secret) else {
             return News::default();
         };
-        if !is_new && entry.fault == before {
+        let is_news = is_new || entry.fault != before;
+        entry.judge(is_news);
+        if !is_news {
             return News::default();
         }
         self.versions += 1;
@@ -577,64 +480,5 @@ impl Keyring {
     }
 }
 
-impl Asked {
-    /// Whether the account is known now.
-    fn told(
-        &mut self,
-        told: &Result<AccountId, Box<Failure>>,
-        paces: &Paces,
-        now: Duration,
-        jitter: f64,
-    ) -> bool {
-        self.is_asking = false;
-        self.refusal = None;
-        let Err(failure) = told else {
-            self.is_known = true;
-            return true;
-        };
-        self.failures = self.failures.saturating_add(1);
-        let (low, high) = (paces.slow_backoff_min, paces.slow_backoff_max);
-        let slow = low + high.saturating_sub(low).mul_f64(jitter);
-        let doubled = paces.backoff_min.saturating_mul(1 << self.failures.min(16));
-        let pause = if passes(failure.class) {
-            doubled.min(slow)
-        } else {
-            slow
-        };
-        self.due = now + pause.max(failure.retry_after.unwrap_or_default());
-        if failure.class == Class::CredentialsRejected {
-            self.refusal = Some(match &failure.code {
-                Some(code) => format!("{code}: {}", failure.message),
-                None => failure.message.clone(),
-            });
-        }
-        false
-    }
-}
-
 const UNREADABLE: &str =
     "spec.credentialsSecretRef cannot be read: give it the name of a Secret in this namespace.";
-
-/// Whether the question may be answered another time: what kept it from being answered has to do with neither the key nor its rights.
-fn passes(class: Class) -> bool {
-    match class {
-        Class::Throttled
-        | Class::ServiceUnavailable
-        | Class::InternalError
-        | Class::CredentialsStale
-        | Class::ClockSkew
-        | Class::NonceUsed
-        | Class::CredentialsMissing => true,
-        Class::CredentialsRejected
-        | Class::AccessDenied
-        | Class::RequestRejected
-        | Class::ServiceNotEnabled
-        | Class::NotFoundLike
-        | Class::TaskExists
-        | Class::NotCleared
-        | Class::ChannelAbsent
-        | Class::OutputBusy
-        | Class::QuotaExceeded
-        | Class::AppIdRejected => false,
-    }
-}

@@ -4,8 +4,10 @@
 //! ([`keyring`]); whose key it is, the service is asked once for each ([`accounts`]); [`fetch`] does both.
 
 pub mod accounts;
+mod entry;
 pub mod fetch;
 pub mod keyring;
+mod question;
 pub mod value;
 
 pub use accounts::{Accounts, Owner};

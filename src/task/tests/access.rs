@@ -7,7 +7,7 @@ use crate::{
     task::{
         access::{
             Granted, Keyring, SecretName, Source,
-            keyring::{Errand, Fetched, News},
+            keyring::{Errand, Fetched, News, Occasion},
             value::Mark,
         },
         cluster::SecretError,
@@ -106,6 +106,12 @@ impl Ring {
     fn uses(&mut self, object: &Value) {
         let view = view(object.clone());
         self.keyring.uses(&view.key, &view.source, self.now);
+    }
+
+    fn refresh(&mut self, name: &str, occasion: (Occasion, Duration)) {
+        let source = Source::Secret(secret(name));
+        self.keyring
+            .refresh(&source, occasion, &self.paces, self.now);
     }
 
     fn fetch(&mut self, errand: Errand) -> News {
@@ -291,25 +297,42 @@ fn the_last_good_value_is_kept_while_an_object_needs_it() {
 #[test]
 fn a_failure_or_a_request_reads_it_again_and_no_more_often_than_the_pace() {
     let mut ring = Ring::new().with("live", "k1", Ok("2000"));
-    let source = Source::Secret(secret("live"));
     ring.uses(&fresh("x", "live"));
     ring.run(10 * SECOND);
     let sent = ring.now;
     for _ in 0..50 {
-        ring.keyring.refresh(&source, sent, SECOND, ring.now);
+        ring.refresh("live", (Occasion::Failure, sent));
     }
     ring.run(11 * SECOND);
     assert_eq!(ring.reads.len(), 2, "{:?}", ring.reads);
     // Calls that were sent before that reading say nothing of what it showed.
-    ring.keyring
-        .refresh(&source, Duration::ZERO, SECOND, ring.now);
+    ring.refresh("live", (Occasion::Failure, Duration::ZERO));
     ring.run(20 * SECOND);
     assert_eq!(ring.reads.len(), 2, "{:?}", ring.reads);
-    for _ in 0..1000 {
-        ring.keyring.refresh(&source, ring.now, SECOND, ring.now);
-        ring.run(ring.now + SECOND / 100);
-    }
-    assert!(ring.reads.len() <= 13, "{}", ring.reads.len());
+    // A request is for now.
+    ring.refresh("live", (Occasion::Request, ring.now));
+    ring.run(21 * SECOND);
+    assert_eq!(ring.reads.len(), 3, "{:?}", ring.reads);
+    // Calls that go on failing with the same value read it less and less often, though as often as ever when it has changed.
+    let all_fail = |ring: &mut Ring| {
+        let before = ring.reads.len();
+        for _ in 0..3000 {
+            ring.refresh("live", (Occasion::Failure, ring.now));
+            ring.run(ring.now + SECOND / 10);
+        }
+        ring.reads.len() - before
+    };
+    let reads = all_fail(&mut ring);
+    assert!((8..=14).contains(&reads), "{reads} in five minutes");
+    let mut ring = ring.with("live", "k2", Ok("2000"));
+    ring.run(ring.now + MINUTE);
+    assert_eq!(ring.signs(&fresh("x", "live")).as_deref(), Some("k2"));
+    let sent = ring.now + SECOND;
+    ring.now = sent + SECOND;
+    let before = ring.reads.len();
+    ring.refresh("live", (Occasion::Failure, sent));
+    ring.run(ring.now);
+    assert_eq!(ring.reads.len(), before + 1);
 }
 
 #[test]
@@ -322,8 +345,7 @@ fn what_changed_is_told_to_whom_it_concerns_and_what_did_not_is_not() {
     }
     ring.run(SECOND);
     let read = |ring: &mut Ring| {
-        ring.keyring
-            .refresh(&Source::Secret(secret("live")), ring.now, SECOND, ring.now);
+        ring.refresh("live", (Occasion::Request, ring.now));
         ring.now += 2 * SECOND;
         let errands = ring.keyring.errands(ring.now).into_iter();
         let mut reads = errands.filter(|errand| matches!(errand, Errand::Read(_)));
@@ -632,12 +654,7 @@ fn a_key_id_alone_makes_nobody_an_owner() {
     ring.run(SECOND);
     let mut stolen = values("k1");
     stolen.insert("accessKeySecret".to_owned(), b"guess".to_vec().into());
-    ring.keyring.refresh(
-        &Source::Secret(secret("stolen")),
-        ring.now,
-        SECOND,
-        ring.now,
-    );
+    ring.refresh("stolen", (Occasion::Request, ring.now));
     ring.now += 2 * SECOND;
     let due = ring.keyring.errands(ring.now);
     assert!(

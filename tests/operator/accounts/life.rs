@@ -94,6 +94,7 @@ async fn own_credentials_beside_those_of_two_other_accounts() {
     // Each key was asked for once, the operator's own too.
     let asked = scene.calls_of("GetCallerIdentity").await;
     assert_eq!(asked, 3);
+    assert_silent(&scene).await;
 }
 
 /// The old key dies in the middle, before the Secret has the new one.

@@ -80,6 +80,17 @@ pub fn with_key(name: &str, app: &str, secret: &str) -> Value {
     })
 }
 
+/// No secret of a key is in what the operator logs at its most verbose level, nor in what it tells of objects.
+pub async fn assert_silent(scene: &Scene) {
+    let logs = String::from_utf8_lossy(&scene.operator.logs()).into_owned();
+    let objects = scene
+        .kubectl(&["get", "mst,events", "-o", "yaml"], "")
+        .await;
+    for text in [&logs, &objects, &scene.operator.metrics().await] {
+        assert!(!text.contains("hush"), "a secret is shown");
+    }
+}
+
 /// What the claim says of the account.
 pub fn account_of(object: &MixedStreamTask) -> Option<String> {
     let status = object.status.as_ref()?;
