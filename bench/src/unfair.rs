@@ -79,13 +79,17 @@ pub async fn run(bed: &mut Bed, crowd: usize, progress: impl Fn(&str)) {
     // By then each has failed some times, and waits for up to eight seconds or more.
     tokio::time::sleep(Duration::from_secs(15)).await;
     measure(bed, "fifteen seconds later").await;
-    let [alone, _, later] = &samples[..] else {
+    let [alone, beside @ ..] = &samples[..] else {
         unreachable!("three were taken");
     };
     let bound = 1.5 * ms(alone.quantile(0.99)) + 10.0;
     println!(
         "    the crowd does not move p99 (1.5 times, and 10 ms): {}",
-        verdict(ms(later.quantile(0.99)) <= bound)
+        verdict(
+            beside
+                .iter()
+                .all(|sample| ms(sample.quantile(0.99)) <= bound)
+        )
     );
     bed.admin.remove_fault(fault).await.expect("a fault");
     let mut operator = operator;

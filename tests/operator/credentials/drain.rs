@@ -12,7 +12,7 @@ use crate::oracle::{STOP, assert_stopped_first, calls_by_task, deletions, of_act
 use crate::scene::{PATIENCE, Scene};
 use crate::storm::{Figures, LONG, crowd, delete_all, until_none};
 
-const COUNT: usize = 240;
+const COUNT: usize = 1_000;
 
 /// A crowd of objects that is being deleted, slowly enough for something to happen meanwhile; some of the Stops have come.
 async fn draining(pod: &Pod, prefix: &str, triple_seconds: Option<u32>) -> (Scene, Vec<String>) {
