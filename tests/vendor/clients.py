@@ -1,7 +1,7 @@
 """Drives the vendor's own clients: one call for each line of JSON on standard input, one line of JSON in answer.
 
 A call: {"client": "new-v3" | "new-v1" | "old-v1", "endpoint": "host:port", "key": {"id", "secret", "token"}, "action", "parameters",
-"nonce", "date", "version", "timeoutMillis"}; the last four may be left out. Structured parameters stand there as JSON, not as texts: how they
+"nonce", "date", "version", "anonymous", "timeoutMillis"}; the last five may be left out. Structured parameters stand there as JSON, not as texts: how they
 become texts is the client's own business.
 An answer: {"body": ...}, or {"error": {"code", "status", "message", "requestId", "retryAfter"}} where the client raised one.
 """
@@ -79,7 +79,7 @@ def newer(call):
         protocol="HTTP",
         pathname="/",
         method="POST",
-        auth_type="AK",
+        auth_type="Anonymous" if call.get("anonymous") else "AK",
         style="RPC",
         req_body_type="formData",
         body_type="json",

@@ -104,11 +104,15 @@ async fn compare(
     match vendor {
         Vendor::NewV3 => {
             equal(&ours.query, &theirs.query)?;
-            let headers = |request| v3_headers(request);
-            equal(&headers(&ours), &headers(&theirs))
+            equal(&authorization(&ours)?, &authorization(&theirs)?)?;
+            equal(&v3_headers(&ours), &v3_headers(&theirs))
         }
-        Vendor::NewV1 => equal(&v1_parameters(&ours), &v1_parameters(&theirs)),
+        Vendor::NewV1 => {
+            equal(&headers(&ours), &headers(&theirs))?;
+            equal(&v1_parameters(&ours), &v1_parameters(&theirs))
+        }
         Vendor::OldV1 => {
+            equal(&headers(&ours), &headers(&theirs))?;
             let mut theirs = v1_parameters(&theirs);
             equal(&theirs.remove("RegionId").as_deref(), &Some("cn-shanghai"))?;
             equal(&theirs.remove("SignatureType").as_deref(), &Some(""))?;
@@ -134,18 +138,45 @@ fn v1_parameters(request: &Request) -> BTreeMap<String, String> {
     parameters
 }
 
-/// The headers that the protocol asks for, without what differs in every call.
+/// The same without what differs in every call.
 fn v3_headers(request: &Request) -> BTreeMap<String, String> {
-    let mut headers = request.headers.clone();
+    let mut headers = headers(request);
+    headers.extend(
+        request
+            .headers
+            .get_key_value("accept")
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
     for fresh in ["x-acs-signature-nonce", "x-acs-date"] {
         assert!(headers.remove(fresh).is_some_and(|value| !value.is_empty()));
     }
+    headers
+}
+
+/// The headers that the protocol asks for.
+fn headers(request: &Request) -> BTreeMap<String, String> {
+    let mut headers = request.headers.clone();
     // What the newer client adds for information (dossier 6.1).
     headers.remove("x-acs-credentials-provider");
     headers.retain(|name, _| {
-        name.starts_with("x-acs-") || ["host", "accept", "content-length"].contains(&name.as_str())
+        name.starts_with("x-acs-") || ["host", "content-length"].contains(&name.as_str())
     });
     headers
+}
+
+/// The header `Authorization` of V3 up to its signature: algorithm, key and the names of what is signed, as far as the protocol asks for it.
+fn authorization(request: &Request) -> Result<(String, Vec<String>), String> {
+    let value = request.headers.get("authorization").ok_or("not signed")?;
+    let (rest, signature) = value.split_once(",Signature=").ok_or("no signature")?;
+    equal(&signature.len(), &64)?;
+    let (start, names) = rest
+        .split_once(",SignedHeaders=")
+        .ok_or("nothing is signed")?;
+    let is_asked_for = |name: &&str| {
+        *name == "host" || name.starts_with("x-acs-") && *name != "x-acs-credentials-provider"
+    };
+    let names = names.split(';').filter(is_asked_for).map(str::to_owned);
+    Ok((start.to_owned(), names.collect()))
 }
 
 fn read(parameters: BTreeMap<String, String>) -> BTreeMap<String, Value> {

@@ -56,7 +56,11 @@ pub fn sign_for(
     encode_into(&mut query, &signature);
     Signed {
         query,
-        headers: Vec::new(),
+        // Not signed; the vendor's clients say it twice (dossier 6.3).
+        headers: vec![
+            ("x-acs-action", action.to_owned()),
+            ("x-acs-version", version.to_owned()),
+        ],
         signature,
     }
 }
