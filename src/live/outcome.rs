@@ -237,6 +237,8 @@ pub(super) fn judge_by<T>(
             "the service refuses the signature: the access key secret does not belong to the access key id".to_owned()
         }
         message if message.is_empty() => format!("HTTP {status} without a message of the service"),
+        // Something has to name it.
+        message if code.as_deref().is_none_or(str::is_empty) => format!("HTTP {status}: {message}"),
         message => message,
     };
     Err(Failure {

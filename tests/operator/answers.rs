@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use support::relay::Relay;
 
 use crate::oracle::{STOP, armed_with_task, calls_of, order, quick, running, until_calls};
-use crate::relay::{START, message, owner, scene as relay_scene, task_of};
+use crate::relay::{START, UPDATE, message, owner, scene as relay_scene, task_of};
 use crate::scene::{APP, condition};
 
 /// The documented answers to a call, each with a name for an object and its class.
@@ -36,6 +36,15 @@ fn fault(answer: &Documented) -> Value {
     json!({"kind": "error", "status": answer.statuses[0], "code": answer.code, "message": words})
 }
 
+/// Whether what is told names the answer: by its code, or by its status where it has none.
+fn shows(told: &str, answer: &Documented) -> bool {
+    if answer.code.is_empty() {
+        told.contains(&answer.statuses[0].to_string())
+    } else {
+        told.contains(answer.code)
+    }
+}
+
 /// A Stop that is answered so keeps its object, is told by its reason and with the code, and is over when its cause is.
 #[tokio::test]
 async fn every_documented_answer_to_stop_is_told() {
@@ -51,9 +60,8 @@ async fn every_documented_answer_to_stop_is_told() {
         let what = format!("{answer:?}");
         assert!(condition(&object, expected.condition()).is_some(), "{what}");
         let told = &condition(&object, ConditionType::Ready).unwrap().message;
-        let shows_code = told.contains(answer.code);
         assert!(
-            shows_code || *class == Class::NotFoundLike,
+            shows(told, answer) || *class == Class::NotFoundLike,
             "{what}: {told}"
         );
         assert!(running(&scene, name).await, "{what}");
@@ -124,6 +132,44 @@ async fn every_documented_answer_to_start_is_told() {
     .await;
     scene.kept(&owners, 0).await;
     eprintln!("{} documented answers to Start, each told", answers.len());
+}
+
+/// An Update that is answered so is told by its reason and with the code, the relay runs on meanwhile, and is changed when that is over. An answer that
+/// says that the task is gone has its own tests, with that state.
+#[tokio::test]
+async fn every_documented_answer_to_update_is_told() {
+    let scene = relay_scene("updateanswers").await;
+    let answers: Vec<_> = answers_to(Call::Update)
+        .into_iter()
+        .filter(|(_, _, class)| *class != Class::NotFoundLike)
+        .collect();
+    assert!(answers.len() > 30, "{}", answers.len());
+    let owners = join_all(answers.iter().map(async |(name, answer, class)| {
+        let object = scene.running(name).await;
+        let mut fault = fault(answer);
+        fault["action"] = json!(UPDATE);
+        fault["taskId"] = json!(task_of(&object));
+        scene.simulator.order_fault(&fault).await.unwrap();
+        let change = json!({"spec": {"relay": {"single": {"userId": "guest"}}}});
+        scene.merge(name, change).await;
+        let expected = told_as(Call::Update, *class);
+        let object = scene.until_reason(name, expected.as_str()).await;
+        let told = message(&object);
+        assert!(shows(&told, answer), "{answer:?}: {told}");
+        assert!(running(&scene, &task_of(&object)).await, "{answer:?}");
+        owner(&object)
+    }))
+    .await;
+    scene.simulator.remove_faults().await.unwrap();
+    join_all(answers.iter().map(async |(name, ..)| {
+        let task = task_of(&scene.until_reason(name, "Running").await);
+        let detail = scene.simulator.task_detail(APP, &task).await.unwrap();
+        assert!(detail.to_string().contains("guest"), "{name}: {detail}");
+        scene.end(name).await;
+    }))
+    .await;
+    scene.kept(&owners, 0).await;
+    eprintln!("{} documented answers to Update, each told", answers.len());
 }
 
 /// The service goes on refusing the dates: its clock is told by how much it differs, and the calls are not sent in a tight loop.
