@@ -12,6 +12,7 @@ use crate::{
     metrics::Metrics,
     policy::{Policy, PolicyFile, PolicyInForce},
     task::{
+        access::Keyring,
         cluster::Cluster,
         controller,
         evidence::Evidence,
@@ -67,6 +68,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         proxy_from_environment: settings.proxy_from_environment,
         observer: Box::new(move |refresh| counted.refreshed(refresh)),
     };
+    let keyring = keyring(&settings.credentials);
     let credentials = Provider::of(settings.credentials, surroundings)?;
     let config = ClientConfig {
         endpoint: settings.endpoint.clone(),
@@ -82,7 +84,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let shared = Arc::new(Shared {
         store: Mutex::default(),
         observatory: Mutex::default(),
-        keyring: Mutex::default(),
+        keyring: Mutex::new(keyring),
         read_turn: Notify::new(),
         pages: Semaphore::new(PAGES_IN_FLIGHT),
         wake: Notify::new(),
@@ -143,6 +145,16 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// One that knows whether the operator has credentials of its own.
+fn keyring(credentials: &Origin) -> Keyring {
+    let mut keyring = Keyring::default();
+    match credentials {
+        Origin::Nowhere => keyring.without_own(),
+        Origin::Key(_) | Origin::Oidc(_) | Origin::EcsRole(_) => {}
+    }
+    keyring
 }
 
 fn warn_without_credentials(origin: &Origin) {

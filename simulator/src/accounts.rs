@@ -273,6 +273,12 @@ impl Directory {
             .any(|known| known.key.id != id && known.key.token.as_deref() == Some(token))
     }
 
+    /// The application that the account calls so: of several accounts' applications of one name each has its own, `name@which`.
+    pub fn app<'a>(&self, account: &'a Account, name: &'a str) -> &'a str {
+        let has_name = |app: &&String| app.split_once('@').is_some_and(|(own, _)| own == name);
+        account.apps.iter().find(has_name).map_or(name, |app| app)
+    }
+
     /// Whether the application is the account's.
     pub fn owns(&self, account: &Account, app: &str) -> bool {
         match self.owners.get(app) {
@@ -338,6 +344,11 @@ impl Directory {
     }
 }
 
+/// What its account calls an application, see [`Directory::app`].
+pub fn called(app: &str) -> &str {
+    app.split_once('@').map_or(app, |(name, _)| name)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 mod tests {
@@ -358,6 +369,25 @@ mod tests {
         );
         assert!(directory.owns(a, "app-a") && !directory.owns(b, "app-a"));
         assert!(directory.owns(b, "app-b") && !directory.owns(a, "app-b"));
+    }
+
+    #[test]
+    fn each_account_has_its_application_of_a_name() {
+        let mut directory = Directory::default();
+        directory.put(account(r#"{"id": "a", "apps": ["*"]}"#));
+        directory.put(account(r#"{"id": "b", "apps": ["live@b", "other"]}"#));
+        directory.put(account(r#"{"id": "c", "apps": ["live@c"]}"#));
+        for (id, name, app) in [
+            ("a", "live", "live"),
+            ("b", "live", "live@b"),
+            ("c", "live", "live@c"),
+            ("b", "other", "other"),
+        ] {
+            let account = directory.account(id).unwrap();
+            assert_eq!(directory.app(account, name), app);
+            assert!(directory.owns(account, app));
+            assert_eq!(called(app), name);
+        }
     }
 
     #[test]

@@ -302,7 +302,11 @@ impl State {
                 | Action::Rooms => {}
             }
             let account = self.directory.account(&caller.account);
-            let owns = |app: &str| account.is_some_and(|account| self.directory.owns(account, app));
+            let resolve = |name: &str| {
+                let account = account?;
+                let app = self.directory.app(account, name);
+                self.directory.owns(account, app).then(|| app.to_owned())
+            };
             let mut scene = Scene {
                 world: &mut self.world,
                 switches: &self.switches,
@@ -310,7 +314,7 @@ impl State {
                 call,
                 stop_after,
             };
-            actions::perform(action, params, owns, &mut scene)
+            actions::perform(action, params, resolve, &mut scene)
         });
         self.note_effects();
         match done {

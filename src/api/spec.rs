@@ -91,7 +91,8 @@ pub struct MixedStreamTaskSpec {
 
     /// The Secret whose access key the task is started, updated and stopped with. Absent: the operator's own credentials. It may be added, and
     /// another Secret may be named, but it cannot be taken away; the key has to be of the account that the task was claimed in
-    /// (status.claim.account), and nothing is sent with one of another account.
+    /// (status.claim.account). Nothing is sent with one that is known to be of another account; with one of which that is not known nothing but a
+    /// Stop, which counts only if it is accepted.
     #[schemars(with = "CredentialsSecretRef")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<CredentialsSecretRef>,

@@ -92,6 +92,11 @@ pub struct Claim {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
 
+    /// A key of a Secret that is known to be of that account, as SHA-256 of its id cut to 64 bits, in hexadecimal: with the same one STS need not be
+    /// asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+
     /// The outputs, each as SHA-256 of the URL without its query, cut to 64 bits, in hexadecimal: an ingest URL is a secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<String>,

@@ -186,13 +186,18 @@ impl Controller {
             changed,
             moved,
         } = news;
-        if let Some(account) = moved {
-            let account = Account::new(account.as_str());
+        for line in moved {
+            let account = line.map_or_else(
+                || self.shared.account.clone(),
+                |account| Account::new(account.as_str()),
+            );
             self.shared.limiter.moved_to(Instant::now(), &account);
         }
         if let Some(secret) = changed {
             let source = Source::Secret(secret);
-            self.shared.observatory().other_credentials(&source);
+            // After they were replaced: whatever began before may have been read with the old ones.
+            let now = self.shared.now().mono;
+            self.shared.observatory().other_credentials(&source, now);
             self.shared.read_turn.notify_waiters();
         }
         let look = self.shared.store().know(accounts, look);
@@ -267,6 +272,7 @@ impl Controller {
             dossier.close(&self.shared);
             if self.shared.store().view(&key).is_none() {
                 self.shared.keyring().leaves(&key);
+                self.shared.limiter.forget(&Caller::Object(key.clone()));
             }
         }
         self.queue
@@ -323,7 +329,7 @@ impl Controller {
             }
             self.queue.forget(&view.key);
             self.shared.keyring().leaves(&view.key);
-            // A reconcile that still runs gives its place back by itself.
+            // What a reconcile that still runs takes is given back at its end.
             self.shared
                 .limiter
                 .forget(&Caller::Object(view.key.clone()));

@@ -101,6 +101,8 @@ struct App {
     answering: HashSet<Key>,
     /// Deletions that wait for their turn to ask the list.
     crowd: HashSet<Key>,
+    /// What began before this moment was read with other credentials.
+    changed: Option<Duration>,
     /// A running relay's channel was away at the last read: whether it comes back is watched closely.
     is_away: bool,
 }
@@ -258,10 +260,15 @@ impl Observatory {
         self.app(site).crowd.insert(key);
     }
 
-    /// There are other credentials from there: what was refused to the old ones says nothing of them.
-    pub fn other_credentials(&mut self, source: &Source) {
+    /// There are other credentials from there, since before `now`: what was refused to the old ones says nothing of them, nor what was shown to them,
+    /// since these may be of another account.
+    pub fn other_credentials(&mut self, source: &Source, now: Duration) {
         let apps = self.apps.iter_mut();
         for (_, app) in apps.filter(|(site, _)| site.source == *source) {
+            app.changed = Some(now);
+            app.lists = [None, None];
+            app.live = None;
+            app.history.clear();
             let before = app.waits.clone();
             app.waits.other_credentials();
             for what in [What::Tasks, What::Channels] {
@@ -365,6 +372,16 @@ impl Observatory {
             return Vec::new();
         };
         let action = read.what.action();
+        if app.changed >= Some(begun) && result.is_ok() {
+            let board = app.board(read.what);
+            (board.is_reading, board.begun, board.check) = (false, None, Duration::ZERO);
+            // They are answered by the next one.
+            if read.what == What::Channels {
+                let asked = std::mem::take(&mut app.answering);
+                app.asked.extend(asked);
+            }
+            return Vec::new();
+        }
         let board = app.board(read.what);
         board.is_reading = false;
         board.begun = Some(begun);

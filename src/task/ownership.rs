@@ -14,6 +14,8 @@ pub enum Standing {
     Unsure,
     /// Another object holds the task or comes first.
     Contested(Rival),
+    /// It has no claim, and another object may hold the task or come first: whether their accounts are one is not known.
+    Disputed(Rival),
 }
 
 /// The object that has what this one wants.
@@ -32,20 +34,36 @@ impl Rival {
     }
 }
 
-/// Judges an object. `guard_seen`: the watch itself has shown our finalizer on it. Beside each view: whether its claim is being written.
+/// An object that names the same task, or may do so.
+#[derive(Clone, Copy, Debug)]
+pub struct Namesake<'a> {
+    /// The object.
+    pub view: &'a View,
+    /// Its claim is being written.
+    pub claiming: bool,
+    /// It is the same task for certain: their accounts are known to be one.
+    pub certain: bool,
+}
+
+/// Judges an object. `guard_seen`: the watch itself has shown our finalizer on it. A claim is lost only to one on what is the same task for certain.
 pub fn standing<'a>(
     (me, is_claiming): (&View, bool),
     guard_seen: bool,
-    rivals: impl Iterator<Item = (&'a View, bool)>,
+    rivals: impl Iterator<Item = Namesake<'a>>,
 ) -> Standing {
     let first = rivals
-        .filter(|(rival, claiming)| {
-            rival.has_claim() || (!me.has_claim() && (*claiming || contends(rival)))
+        .filter(|rival| {
+            if me.has_claim() {
+                rival.certain && rival.view.has_claim()
+            } else {
+                rival.view.has_claim() || rival.claiming || contends(rival.view)
+            }
         })
-        .min_by_key(|(rival, claiming)| precedence(rival, *claiming))
-        .filter(|(rival, claiming)| precedence(rival, *claiming) < precedence(me, is_claiming));
+        .filter(|rival| precedence(rival.view, rival.claiming) < precedence(me, is_claiming))
+        .min_by_key(|rival| (!rival.certain, precedence(rival.view, rival.claiming)));
     match first {
-        Some((rival, _)) => Standing::Contested(Rival::of(rival, me)),
+        Some(rival) if rival.certain => Standing::Contested(Rival::of(rival.view, me)),
+        Some(rival) => Standing::Disputed(Rival::of(rival.view, me)),
         None if me.has_claim() => Standing::Holder,
         None if guard_seen => Standing::Entitled,
         None => Standing::Unsure,
@@ -84,7 +102,8 @@ pub enum OutputRight {
 #[must_use]
 pub fn changes_rivals(old: &View, new: &View) -> bool {
     fn standing(view: &View) -> impl PartialEq + '_ {
-        let account = view.status.claim.as_ref().map(|claim| &claim.account);
+        let claim = view.status.claim.as_ref();
+        let account = claim.map(|claim| (&claim.account, view.status.started_at.is_some()));
         (
             account,
             view.claimed_outputs(),
@@ -108,7 +127,7 @@ fn contends(view: &View) -> bool {
 
 /// Smaller comes first: a recorded claim, by its age; then whoever the id is made from, since whoever else names it took it from there; then the
 /// object's age; then its uid.
-fn precedence(view: &View, claiming: bool) -> impl Ord + '_ {
+fn precedence(view: &View, claiming: bool) -> impl Ord + use<'_> {
     let claimed = view
         .status
         .claim

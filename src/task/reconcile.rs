@@ -3,7 +3,7 @@
 mod calls;
 
 use super::{
-    access::{Site, Source, keyring::Occasion},
+    access::{Keys, Site, Source, keyring::Occasion},
     announce::announce,
     cluster::WriteError,
     desired::Desired,
@@ -13,6 +13,7 @@ use super::{
     ownership::Standing,
     plan::{COOL_DOWN, Facts, Step, Wanted, plan},
     retry::Waits,
+    seen::Seen,
     shared::{Caller, Shared},
     store::Place,
     verdict::{Verdict, reason},
@@ -164,11 +165,16 @@ impl Run<'_> {
 
     fn decide(&self, place: &Place, allowed: bool) -> Step {
         let view = &*place.view;
-        let (keys, account) = self.shared.keyring().known(view, self.shared.now().mono);
+        let (keys, recorded) = self.shared.keyring().known(view, self.shared.now().mono);
         let nothing = Wanted::Nothing;
         let desired = self.dossier.desired.as_ref();
         let wanted = desired.map_or(&nothing, |desired| &desired.wanted);
-        let seen = self.shared.observatory().seen(view);
+        // What is shown to credentials of another account says nothing of the task.
+        let seen = if keys.are_believed() {
+            self.shared.observatory().seen(view)
+        } else {
+            Seen::default()
+        };
         let now = self.shared.now();
         let facts = Facts {
             view,
@@ -176,7 +182,7 @@ impl Run<'_> {
             output_taken: place.output_taken.as_ref(),
             allowed,
             keys: &keys,
-            account: account.as_deref(),
+            recorded: &recorded,
             wanted,
             seen: &seen,
             cool_until: place.cool_until.max(fresh_until(view, wanted, now)),
@@ -189,7 +195,7 @@ impl Run<'_> {
         let view = &place.view;
         let may_act = match place.standing {
             Standing::Holder | Standing::Entitled => allowed,
-            Standing::Unsure | Standing::Contested(_) => false,
+            Standing::Unsure | Standing::Contested(_) | Standing::Disputed(_) => false,
         };
         let now = self.shared.now();
         let ledger = self.dossier.memory.ledger(view);
@@ -223,9 +229,11 @@ impl Run<'_> {
             }
             self.dossier.desired = Some(desired);
         }
+        // Whoever cannot start anything keeps nobody from an output.
+        let can_start = self.shared.keyring().keys(view, now) == Keys::Given;
         let outputs = match self.dossier.desired.as_ref().map(|desired| &desired.wanted) {
-            Some(Wanted::Known(wanted)) => wanted.outputs.as_slice(),
-            Some(Wanted::Nothing | Wanted::Unavailable { .. }) | None => &[],
+            Some(Wanted::Known(wanted)) if can_start => wanted.outputs.as_slice(),
+            Some(Wanted::Known(_) | Wanted::Nothing | Wanted::Unavailable { .. }) | None => &[],
         };
         let look = self.shared.store().wants(self.key, outputs);
         self.look.extend(look);

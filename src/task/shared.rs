@@ -1,7 +1,7 @@
 //! What every reconcile works with.
 
 use super::{
-    access::{Granted, Keyring, Site, Source, keyring::Occasion},
+    access::{Granted, Keyring, Signed, Site, Source, keyring::Occasion},
     cluster::Cluster,
     observatory::{Observatory, What},
     retry::{Moment, Paces},
@@ -120,14 +120,14 @@ impl Shared {
         self.keyring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a call about the object is made with now, and the version of its credentials.
-    pub fn access(&self, view: &View) -> (Access, u64) {
+    /// What a call about the object is made with now, and how it is signed.
+    pub fn access(&self, view: &View) -> (Access, Signed) {
         let mut keyring = self.keyring();
-        let (granted, version) = keyring.grant(view, self.now().mono);
-        let account = keyring.accounts().line(&view.source, Some(view));
+        let (granted, signed) = keyring.grant(view, self.now().mono);
+        let account = keyring.accounts().line(&view.source);
         (
             self.with(granted, account.as_ref().map(AccountId::as_str)),
-            version,
+            signed,
         )
     }
 
@@ -135,7 +135,7 @@ impl Shared {
     pub fn access_for_read(&self, source: &Source) -> Access {
         let mut keyring = self.keyring();
         let granted = keyring.grant_read(source);
-        let account = keyring.accounts().line(source, None);
+        let account = keyring.accounts().line(source);
         self.with(granted, account.as_ref().map(AccountId::as_str))
     }
 

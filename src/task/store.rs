@@ -1,8 +1,8 @@
 //! The objects as they are known now: what the watch delivered, overtaken by the answers to our own writes.
 
 use super::{
-    access::{Accounts, Site},
-    ownership::{self, OutputRight, Rival, Standing},
+    access::{Accounts, Concern, Site},
+    ownership::{self, Namesake, OutputRight, Rival, Standing},
     view::{Key, View},
 };
 use crate::api::Phase;
@@ -212,8 +212,12 @@ impl Store {
             .filter(|rival| *rival != key)
             .filter_map(|rival| {
                 let rival = self.entries.get(rival)?;
-                let counts = self.accounts.concerns(&rival.view, &entry.view);
-                counts.then_some((&*rival.view, rival.claiming.is_some()))
+                let concern = self.accounts.concerns(&rival.view, &entry.view);
+                (concern != Concern::No).then_some(Namesake {
+                    view: &rival.view,
+                    claiming: rival.claiming.is_some(),
+                    certain: concern == Concern::Certainly,
+                })
             });
         let standing = ownership::standing(
             (&entry.view, entry.claiming.is_some()),
@@ -255,6 +259,9 @@ impl Store {
             let keys = self.by_good.get(&good).into_iter().flatten();
             keys.filter(|rival| *rival != key).filter_map(|rival| {
                 let rival = self.entries.get(rival)?;
+                if self.accounts.is_void(&rival.view) {
+                    return None;
+                }
                 let is_claimed = rival.view.claimed_outputs().contains(output)
                     || rival
                         .claiming
@@ -303,7 +310,7 @@ impl Store {
         let is_entitled = self.get(key).is_some_and(|place| {
             let has_task = match place.standing {
                 Standing::Entitled | Standing::Holder => true,
-                Standing::Unsure | Standing::Contested(_) => false,
+                Standing::Unsure | Standing::Contested(_) | Standing::Disputed(_) => false,
             };
             let claimed = place.view.claimed_outputs();
             let adds = outputs.iter().any(|output| !claimed.contains(output));
@@ -336,11 +343,10 @@ impl Store {
     /// More is known of the accounts of these objects: they are judged by that from now on. Names them and those that quarrel with them.
     pub fn know(&mut self, accounts: Arc<Accounts>, objects: Vec<Key>) -> Vec<Key> {
         self.accounts = accounts;
-        let tasks = objects
-            .iter()
-            .filter_map(|key| task(self.view(key)?))
-            .filter_map(|task| self.by_good.get(&task));
-        let mut look: Vec<Key> = tasks.flatten().cloned().collect();
+        let entries = objects.iter().filter_map(|key| self.entries.get(key));
+        let goods: HashSet<Good> = entries.flat_map(goods).collect();
+        let named = goods.iter().filter_map(|good| self.by_good.get(good));
+        let mut look: Vec<Key> = named.flatten().cloned().collect();
         look.extend(objects);
         look.sort();
         look.dedup();

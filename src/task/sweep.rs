@@ -6,7 +6,8 @@ use super::{
     shared::{Access, Caller, Shared},
 };
 use crate::live::{
-    Client, Failure, Lane, ListedTask, LiveRooms, PAGE_SIZE, Permit, Reply, Success, Taken, Ticket,
+    Account, Client, Failure, Lane, ListedTask, LiveRooms, PAGE_SIZE, Permit, Reply, Success,
+    Taken, Ticket,
 };
 use std::{
     collections::HashSet,
@@ -38,7 +39,7 @@ async fn pages(
     for page in 1..=PAGES {
         let turn = turn(shared, read).await?;
         let live = turn.live.clone();
-        begun.get_or_insert_with(|| shared.now().mono);
+        begun.get_or_insert(turn.since);
         let (shown, is_last) = match read.what {
             What::Tasks => {
                 let call = live.list_page(&read.site.app, page);
@@ -70,6 +71,8 @@ async fn pages(
 
 /// Leave to send one page.
 struct Turn<'a> {
+    /// Its credentials were looked up after this moment.
+    since: Duration,
     live: Client,
     permit: Permit,
     _room: SemaphorePermit<'a>,
@@ -77,6 +80,7 @@ struct Turn<'a> {
 
 /// Waits for a permit, for room and for credentials.
 async fn turn<'a>(shared: &'a Shared, read: &Read) -> Result<Turn<'a>, Failure> {
+    let mut queued: Option<Account> = None;
     loop {
         // Before the permit, which is to be used at once.
         let Ok(room) = shared.pages.acquire().await else {
@@ -96,14 +100,21 @@ async fn turn<'a>(shared: &'a Shared, read: &Read) -> Result<Turn<'a>, Failure> 
             key: Caller::Read(read.site.clone(), read.what),
         };
         let action = read.what.action();
+        let since = shared.now().mono;
         match shared.access_for_read(&read.site.source) {
             Access::Ready(live, account) => {
+                if queued.as_ref().is_some_and(|at| *at != account) {
+                    // It is known by now whose the key is.
+                    shared.limiter.forget(&ticket.key);
+                }
+                queued = Some(account.clone());
                 match shared
                     .limiter
                     .take(Instant::now(), &account, action, ticket)
                 {
                     Taken::Permit(permit) => {
                         return Ok(Turn {
+                            since,
                             live,
                             permit,
                             _room: room,

@@ -336,6 +336,7 @@ fn read_status(status: &Value) -> MixedStreamTaskStatus {
             .map(|claim| {
                 Claim::deserialize(claim).unwrap_or_else(|_| Claim {
                     account: lenient(claim, "account"),
+                    key: lenient(claim, "key"),
                     outputs: lenient(claim, "outputs").unwrap_or_default(),
                     at: lenient(claim, "at"),
                 })

@@ -128,11 +128,11 @@ pub struct Scene<'a> {
 /// What an action answers besides the request id.
 pub type Answer = Result<Map<String, Value>, Refusal>;
 
-/// Performs an action. Permissions and quota are checked before; the parameters are checked here.
+/// Performs an action. `resolve`: which application the caller means by a name, if it has it. Permissions and quota are checked before; the parameters are checked here.
 pub fn perform(
     action: Action,
     params: &Params,
-    owns: impl Fn(&str) -> bool,
+    resolve: impl Fn(&str) -> Option<String>,
     scene: &mut Scene<'_>,
 ) -> Answer {
     let perform = match action {
@@ -147,19 +147,16 @@ pub fn perform(
     };
     // The rooms are not of the relay family, and have other codes.
     let own_codes = action == Action::Rooms;
-    let app = fields::app(params).map_err(|refusal| {
+    let name = fields::app(params).map_err(|refusal| {
         if own_codes {
             rooms::input_invalid(refusal)
         } else {
             refusal
         }
     })?;
-    if !owns(app) {
-        return Err(if own_codes {
-            rooms::no_such_app(app)
-        } else {
-            Refusal::invalid_app(app)
-        });
+    match resolve(name) {
+        Some(app) => perform(&app, params, scene),
+        None if own_codes => Err(rooms::no_such_app(name)),
+        None => Err(Refusal::invalid_app(name)),
     }
-    perform(app, params, scene)
 }

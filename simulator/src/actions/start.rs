@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Scene, fields, nested};
+use crate::accounts::called;
 use crate::reply::Refusal;
 use crate::sign::Params;
 use crate::world::{By, Order, OutputError, StartError, TaskKey};
@@ -145,7 +146,7 @@ impl Media {
             mut members,
         } = self;
         for (name, value) in [
-            ("AppId", app),
+            ("AppId", called(app)),
             ("ChannelId", channel),
             ("TaskId", task),
             ("MixMode", &mix_mode),

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Body, Refused, Simulator};
+use crate::accounts::called;
 use crate::state::State;
 use crate::world::{By, Order, OutputError, StartError, Task, TaskKey};
 
@@ -103,7 +104,7 @@ impl NewTask {
             .users
             .unwrap_or_else(|| BTreeSet::from(["host".to_owned()]));
         let mut detail = json!({
-            "AppId": key.app, "ChannelId": channel, "TaskId": key.task, "Region": "CN-Shanghai",
+            "AppId": called(&key.app), "ChannelId": channel, "TaskId": key.task, "Region": "CN-Shanghai",
         });
         let mix_mode = match self.mix_mode.unwrap_or(MixMode::Mixed) {
             MixMode::Single => {

@@ -1,15 +1,16 @@
 //! Whose account a task is in, as far as is known. Pure.
 //!
-//! The service tells whose a key is; until it has, and where it does not, a key's account may be any. Such an object yields to others that name the
-//! same task, and they yield to its claim, so that nobody stops another one's task in the meantime. A key that the service refuses, or of which it
-//! will not tell, does not keep others from a task: nobody could say that it has any right there.
+//! The service tells whose a key is; until it has, and where it does not, a key's account may be any. An object without a claim yields to others
+//! that name the same task then, so that nobody stops another one's task in the meantime; a claim is lost to another one only where both are known
+//! to be in one account. A key that the service refuses, or of which it will not tell, does not keep others from a task: nobody could say that it
+//! has any right there.
 
 use super::{
     SecretName, Source,
     value::{Mark, Print},
 };
 use crate::{live::AccountId, task::view::View};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Whose account something is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,20 +34,57 @@ pub enum Told {
     Nothing,
 }
 
+/// Whether one object's hold on a task, or its wish for it, counts for another one that names the same application and id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// Their tasks are two.
+    No,
+    /// Their tasks may be one: nobody knows whether their accounts are.
+    Perhaps,
+    /// Their tasks are one.
+    Certainly,
+}
+
+/// Whether an object's credentials are of the account that its task was claimed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// They are; or it has no claim, or no credentials.
+    Same,
+    /// They are of another one; or they are the operator's own, which have to do with no claim but their own.
+    Another,
+    /// Nobody can tell: of their key, or of the one with which it was claimed, the service has not said whose it is.
+    Unknown,
+    /// That depends on whose the operator's own credentials are, which is not known.
+    OwnUnknown,
+}
+
+/// What a claim says of the account of its task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Nothing: it is the operator's own.
+    pub account: Option<String>,
+    /// A hash of the id of a key of that account: with the same one nobody need be asked again.
+    pub key: Option<String>,
+}
+
 #[derive(Clone, Debug)]
 struct Held {
     print: Print,
     mark: Mark,
-    /// The account of the key that the Secret had before.
-    before: Option<AccountId>,
 }
 
 /// What is known of accounts.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
     own: Option<AccountId>,
+    /// The operator has no credentials of its own, and never will.
+    is_without_own: bool,
     told: HashMap<Print, Told>,
+    /// Of a key whose account is not known: that of the one in whose place it came.
+    before: HashMap<Print, AccountId>,
     secrets: HashMap<SecretName, Held>,
+    /// There is no such Secret, or no key in it, and no other value of it is known.
+    absent: HashSet<SecretName>,
 }
 
 impl Accounts {
@@ -55,34 +93,56 @@ impl Accounts {
         self.own = Some(account);
     }
 
+    /// The operator has no credentials of its own.
+    pub fn without_own(&mut self) {
+        self.is_without_own = true;
+    }
+
     /// The service said this of a key.
     pub fn learn(&mut self, print: Print, told: Told) {
         self.told.insert(print, told);
     }
 
-    /// A Secret holds this key from now on.
-    pub fn secret_has(&mut self, secret: &SecretName, print: Print, key_id: &str) {
-        let before = self.secrets.get(secret).and_then(|held| {
-            let known = self.account(held.print).cloned();
-            known.or_else(|| held.before.clone())
-        });
+    /// A Secret holds this key from now on. `is_new`: no other one does.
+    pub fn secret_has(&mut self, secret: &SecretName, print: Print, key_id: &str, is_new: bool) {
         let mark = Mark::of(key_id);
-        let held = Held {
-            print,
-            mark,
-            before,
-        };
-        self.secrets.insert(secret.clone(), held);
+        self.absent.remove(secret);
+        let old = self.secrets.insert(secret.clone(), Held { print, mark });
+        let before = old.and_then(|old| self.nearest(old.print).cloned());
+        if let (true, Some(account)) = (is_new, before) {
+            self.before.insert(print, account);
+        }
+    }
+
+    /// There is no such Secret, or no key in it.
+    pub fn secret_is_absent(&mut self, secret: &SecretName) {
+        self.absent.insert(secret.clone());
     }
 
     /// Nobody needs the Secret any more.
     pub fn forget_secret(&mut self, secret: &SecretName) {
         self.secrets.remove(secret);
+        self.absent.remove(secret);
     }
 
     /// No Secret has the key any more.
     pub fn forget_key(&mut self, print: Print) {
         self.told.remove(&print);
+        self.before.remove(&print);
+    }
+
+    /// Whether it is known whose the key is.
+    #[must_use]
+    pub fn knows(&self, print: Print) -> bool {
+        self.account(print).is_some()
+    }
+
+    fn nearest(&self, print: Print) -> Option<&AccountId> {
+        self.account(print).or_else(|| self.before.get(&print))
+    }
+
+    fn held(&self, view: &View) -> Option<&Held> {
+        self.secrets.get(view.source.secret()?)
     }
 
     fn account(&self, print: Print) -> Option<&AccountId> {
@@ -129,105 +189,215 @@ impl Accounts {
         let Some(account) = &claim.account else {
             return Owner::Own;
         };
-        let Some(mark) = Mark::read(account) else {
+        if Mark::read(account).is_none() {
             return self.of_account(&AccountId::new(account));
-        };
-        // By the object's own key alone: whoever knows another one's key id has no right to its account.
-        let present = view
-            .source
-            .secret()
-            .and_then(|secret| self.secrets.get(secret))
-            .filter(|held| held.mark == mark);
-        present.map_or(Owner::Unconfirmed(None), |held| self.of_key(held.print))
+        }
+        // By the object's present key alone: whoever knows another one's key id has no right to its account.
+        self.held(view)
+            .map_or(Owner::Unconfirmed(None), |held| self.of_key(held.print))
     }
 
-    /// What the object's claim is to say of the account. Nothing: that it is the operator's own.
+    /// The object has nothing by which it could have a right in any account, and never had: others pass it over.
     #[must_use]
-    pub fn recorded(&self, view: &View) -> Option<String> {
-        match self.owner(view) {
-            Owner::Own => None,
-            Owner::Account(account) => Some(account.as_str().to_owned()),
-            Owner::Unconfirmed(_) | Owner::Unknown => {
-                let held = view
-                    .source
-                    .secret()
-                    .and_then(|secret| self.secrets.get(secret));
-                match &view.status.claim {
-                    Some(claim) => claim.account.clone(),
-                    // Without a key nothing is claimed; the operator's own account it is not in any case.
-                    None => Some(held.map_or_else(|| Mark::of(""), |held| held.mark.clone()))
-                        .map(|mark| mark.as_str().to_owned()),
+    pub fn is_void(&self, view: &View) -> bool {
+        let claimed = view
+            .status
+            .claim
+            .as_ref()
+            .map(|claim| claim.account.as_deref());
+        let is_confirmed =
+            claimed.is_some_and(|account| account.is_none_or(|it| Mark::read(it).is_none()));
+        // What the service has started for it was started with a good key.
+        if is_confirmed || view.status.started_at.is_some() {
+            return false;
+        }
+        match &view.source {
+            Source::Own => claimed.is_some(),
+            Source::Unreadable => true,
+            Source::Secret(secret) => self.secrets.get(secret).map_or_else(
+                || self.absent.contains(secret),
+                |held| self.told.get(&held.print) == Some(&Told::Nothing),
+            ),
+        }
+    }
+
+    /// What the object's claim is to say of the account.
+    #[must_use]
+    pub fn recorded(&self, view: &View) -> Recorded {
+        let held = self.held(view);
+        let key = held.map(|held| held.mark.digits().to_owned());
+        let confirmed = |owner| match owner {
+            Owner::Own => Some(Recorded {
+                account: None,
+                key: key.clone(),
+            }),
+            Owner::Account(account) => Some(Recorded {
+                account: Some(account.as_str().to_owned()),
+                key: key.clone(),
+            }),
+            Owner::Unconfirmed(_) | Owner::Unknown => None,
+        };
+        let current = self.current(&view.source);
+        let Some(claim) = &view.status.claim else {
+            return confirmed(current).unwrap_or_else(|| {
+                // Without a key nothing is claimed; the operator's own account it is not in any case.
+                let mark = held.map_or_else(|| Mark::of(""), |held| held.mark.clone());
+                Recorded {
+                    account: Some(mark.as_str().to_owned()),
+                    key: None,
                 }
-            }
+            });
+        };
+        let kept = Recorded {
+            account: claim.account.clone(),
+            key: claim.key.clone(),
+        };
+        let mark = claim.account.as_deref().and_then(Mark::read);
+        if let Some(mark) = mark {
+            // Of the key with which it was claimed; another one says nothing of where the task is.
+            let is_same = held.is_some_and(|held| held.mark == mark);
+            return confirmed(current).filter(|_| is_same).unwrap_or(kept);
+        }
+        let owner = self.owner(view);
+        let is_own = owner == Owner::Own;
+        Recorded {
+            account: kept.account.filter(|_| !is_own),
+            key: if current == owner && key.is_some() {
+                key
+            } else {
+                kept.key
+            },
         }
     }
 
     /// Whether the rival's hold on a task of the same application and id, or its wish for it, counts for this object.
     #[must_use]
-    pub fn concerns(&self, rival: &View, me: &View) -> bool {
+    pub fn concerns(&self, rival: &View, me: &View) -> Concern {
+        if self.is_void(rival) {
+            return Concern::No;
+        }
+        let concern = self.compare(rival, me);
+        if concern == Concern::Certainly && self.is_of_another_key(rival) {
+            return Concern::Perhaps;
+        }
+        concern
+    }
+
+    /// Its claim was made with a key that is not there any more, and was never confirmed: the present one tells where the object may act, not
+    /// where its task is.
+    fn is_of_another_key(&self, view: &View) -> bool {
+        let claim = view.status.claim.as_ref();
+        let mark = claim.and_then(|claim| Mark::read(claim.account.as_deref()?));
+        mark.is_some_and(|mark| self.held(view).is_none_or(|held| held.mark != mark))
+    }
+
+    fn compare(&self, rival: &View, me: &View) -> Concern {
         match (self.owner(rival), self.owner(me)) {
-            (Owner::Unknown, _) | (_, Owner::Unknown) => false,
-            (Owner::Unconfirmed(key), _) => {
-                !key.is_some_and(|key| self.told.get(&key) == Some(&Told::Nothing))
+            (Owner::Unknown, _) | (_, Owner::Unknown) => Concern::No,
+            (Owner::Own, Owner::Own) => Concern::Certainly,
+            (Owner::Unconfirmed(Some(its)), Owner::Unconfirmed(Some(mine))) if its == mine => {
+                Concern::Certainly
             }
-            (_, Owner::Unconfirmed(_)) | (Owner::Own, Owner::Own) => true,
-            (Owner::Account(its), Owner::Account(mine)) => its == mine,
+            (Owner::Unconfirmed(_), _) | (_, Owner::Unconfirmed(_)) => Concern::Perhaps,
+            (Owner::Account(its), Owner::Account(mine)) if its == mine => Concern::Certainly,
+            (Owner::Account(_), Owner::Account(_)) => Concern::No,
             // Own accounts are told from others only once their number is known.
-            (Owner::Own, Owner::Account(_)) | (Owner::Account(_), Owner::Own) => self.own.is_none(),
+            (Owner::Own, Owner::Account(_)) | (Owner::Account(_), Owner::Own) => {
+                if self.own.is_some() {
+                    Concern::No
+                } else {
+                    Concern::Perhaps
+                }
+            }
         }
     }
 
-    /// Why the object's credentials must not act on the task that it has claimed, if they must not: they are of another account, or the
-    /// operator's own, which have to do with no claim but their own.
+    /// Whether the object's credentials are of the account that its task was claimed in.
     #[must_use]
-    pub fn mismatch(&self, view: &View) -> Option<String> {
-        let claim = view.status.claim.as_ref()?;
-        let is_another = match (self.owner(view), self.current(&view.source)) {
-            (task, Owner::Own) => task != Owner::Own,
-            (Owner::Own, Owner::Account(_)) => self.own.is_some(),
-            (Owner::Account(task), Owner::Account(current)) => task != current,
-            (_, Owner::Unconfirmed(_) | Owner::Unknown)
-            | (Owner::Unconfirmed(_) | Owner::Unknown, Owner::Account(_)) => false,
+    pub fn fit(&self, view: &View) -> Fit {
+        let Some(claim) = &view.status.claim else {
+            return Fit::Same;
         };
-        let task = match &claim.account {
+        let Some(held) = self.held(view) else {
+            let is_anothers = view.source == Source::Own && self.owner(view) != Owner::Own;
+            return if is_anothers { Fit::Another } else { Fit::Same };
+        };
+        let mark = claim.account.as_deref().and_then(Mark::read);
+        // An id belongs to one account for ever, and what is signed with a wrong secret is answered with nothing that counts.
+        let is_the_same_key =
+            mark.as_ref() == Some(&held.mark) || claim.key.as_deref() == Some(held.mark.digits());
+        let is_confirmed = mark.is_none();
+        match (self.owner(view), self.of_key(held.print)) {
+            (Owner::Own, Owner::Own) if is_confirmed => Fit::Same,
+            (Owner::Account(task), Owner::Account(key)) if is_confirmed && task == key => Fit::Same,
+            (Owner::Account(_), Owner::Account(_)) if is_confirmed => Fit::Another,
+            (_, _) if is_the_same_key => Fit::Same,
+            (Owner::Own, Owner::Account(_)) | (Owner::Account(_), Owner::Own) if is_confirmed => {
+                if self.own.is_some() {
+                    Fit::Another
+                } else {
+                    Fit::OwnUnknown
+                }
+            }
+            (
+                Owner::Own | Owner::Account(_) | Owner::Unconfirmed(_) | Owner::Unknown,
+                Owner::Own | Owner::Account(_) | Owner::Unconfirmed(_) | Owner::Unknown,
+            ) => Fit::Unknown,
+        }
+    }
+
+    /// Why the object's credentials must not act on the task that it has claimed, or not be believed of it, and what to do; where they fit, nothing.
+    #[must_use]
+    pub fn misfit(&self, view: &View) -> Option<(Fit, String)> {
+        let fit = self.fit(view);
+        let task = match view.status.claim.as_ref()?.account.as_deref() {
             None => "the operator's own account".to_owned(),
             Some(account) if Mark::read(account).is_some() => {
                 "the account of a key that was used before".to_owned()
             }
             Some(account) => format!("account {account}"),
         };
-        is_another.then(|| match &view.source {
-            Source::Secret(secret) => format!(
+        let words = match (&view.source, fit) {
+            (_, Fit::Same) => return None,
+            (Source::Secret(secret), Fit::Another) => format!(
                 "The task was claimed in {task}, and the key in Secret {secret} is of another one: nothing is sent with it. Put a key of the \
                  first there, or name a Secret that has one."
             ),
-            Source::Own | Source::Unreadable => format!(
-                "The task was claimed in {task}, on which the operator's own credentials do not act: name a Secret with a key of that account \
-                 in spec.credentialsSecretRef."
+            (Source::Secret(secret), Fit::Unknown) => format!(
+                "The task was claimed in {task}, and whether the key in Secret {secret} is of that one is not known: nothing but a Stop is sent \
+                 about it, which counts only if it is accepted. Put the key back with which it was claimed; a new key of the same account needs \
+                 nothing but that the operator can reach STS, unless of the first one was never told whose it was."
             ),
-        })
+            (Source::Secret(secret), Fit::OwnUnknown) => format!(
+                "The task was claimed in {task}, and whether the key in Secret {secret} is of that one is not known as long as STS has not told \
+                 whose the operator's own credentials are: nothing is sent. Give the operator credentials, and let it reach STS."
+            ),
+            (Source::Own | Source::Unreadable, Fit::Another | Fit::Unknown | Fit::OwnUnknown) => {
+                format!(
+                    "The task was claimed in {task}, on which the operator's own credentials do not act: name a Secret with a key of that account \
+                 in spec.credentialsSecretRef."
+                )
+            }
+        };
+        Some((fit, words))
     }
 
-    /// Whose quota a call counts in; none: that of the operator's own account. A key of which nobody knows whose it is counts as its predecessor
-    /// did, or as the claim says.
+    /// Whose quota the calls from there count in; none: that of the operator's own account. Each source has one, whatever it is about.
     #[must_use]
-    pub fn line(&self, source: &Source, view: Option<&View>) -> Option<AccountId> {
-        match self.current(source) {
-            Owner::Own => None,
-            Owner::Account(account) => Some(account),
-            Owner::Unconfirmed(_) | Owner::Unknown => {
-                let secret = source.secret()?;
-                let before = self
-                    .secrets
-                    .get(secret)
-                    .and_then(|held| held.before.clone());
-                let claimed = || match self.owner(view?) {
-                    Owner::Account(account) => Some(account),
-                    Owner::Own | Owner::Unconfirmed(_) | Owner::Unknown => None,
-                };
-                let account = before.or_else(claimed)?;
-                (self.own.as_ref() != Some(&account)).then_some(account)
-            }
-        }
+    pub fn line(&self, source: &Source) -> Option<AccountId> {
+        let held = self.secrets.get(source.secret()?)?;
+        self.line_of(held.print)
+    }
+
+    /// Whose quota the calls with this key count in. One of which nobody knows whose it is counts as the one did in whose place it came, or else in
+    /// that of the operator's own; as long as that one's number is not known, everything counts there, since it may be any.
+    #[must_use]
+    pub fn line_of(&self, print: Print) -> Option<AccountId> {
+        let account = self.nearest(print)?;
+        let is_apart = match &self.own {
+            Some(own) => own != account,
+            None => self.is_without_own,
+        };
+        is_apart.then(|| account.clone())
     }
 }

@@ -19,12 +19,18 @@ const BLIPS: u32 = 3;
 
 /// One Secret that objects name.
 #[derive(Debug, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact by itself, and none excludes another one"
+)]
 pub(super) struct Entry {
     pub users: BTreeSet<Key>,
     /// The last good value, kept for as long as an object needs it: with a namespace its Secrets go before its objects.
     pub good: Option<Good>,
     /// What was wrong at the last reading.
     pub fault: Option<String>,
+    /// The last reading has shown that there is no such Secret, or no key in it that can be read.
+    pub is_absent: bool,
     failures: u32,
     pub version: u64,
     /// When the last reading began.
@@ -85,10 +91,15 @@ impl Entry {
         jitter: f64,
     ) -> (Option<Credentials>, Duration) {
         let mut fresh = None;
+        self.is_absent = match &values {
+            Ok(_) | Err(SecretError::Missing | SecretError::Denied(_)) => true,
+            Err(SecretError::Unknown(_)) => self.is_absent,
+        };
         match values {
             Ok(values) => match value::credentials(secret, &values) {
                 Ok(credentials) => {
                     self.fault = None;
+                    self.is_absent = false;
                     fresh = Some(credentials);
                 }
                 Err(message) => self.fault = Some(message),
@@ -102,13 +113,16 @@ impl Entry {
             }
             Err(SecretError::Denied(_)) => {
                 self.fault = Some(format!(
-                    "The operator may not read Secret {secret}: let its service account get Secrets in this namespace."
+                    "The operator may not read Secret {secret}: give its service account the right to get Secrets in namespace {}.",
+                    secret.namespace
                 ));
             }
             // What is known stays known for now.
             Err(SecretError::Unknown(_)) => {
                 if self.good.is_none() && self.fault.is_none() && self.failures + 1 >= BLIPS {
-                    self.fault = Some(format!("Secret {secret} cannot be read now."));
+                    self.fault = Some(format!(
+                        "Secret {secret} cannot be read, since the API server does not answer as it should: it is read as soon as that is settled."
+                    ));
                 }
             }
         }

@@ -3,8 +3,8 @@
 
 pub use super::entry::Occasion;
 use super::{
-    Keys, SecretName, Source,
-    accounts::{Accounts, Told},
+    Keys, Left, SecretName, Signed, Source,
+    accounts::{Accounts, Fit, Recorded, Told},
     entry::{Entry, Good},
     question::{Asked, PATIENCE, passes},
     value::Print,
@@ -29,6 +29,9 @@ use std::{
 const READS: usize = 16;
 /// Questions whose a key is, at a time.
 const QUESTIONS: usize = 4;
+
+/// Whose quota something counts in; none: that of the account of the operator's own credentials.
+pub type Line = Option<AccountId>;
 
 /// Something to be fetched.
 #[derive(Clone, Debug)]
@@ -62,8 +65,8 @@ pub struct News {
     pub look: Vec<Key>,
     /// Secrets with other credentials than before.
     pub changed: Option<SecretName>,
-    /// Calls of this account may have counted elsewhere until now.
-    pub moved: Option<AccountId>,
+    /// Calls that belong into these lines may have counted in others until now.
+    pub moved: Vec<Line>,
 }
 
 /// What a call is signed with.
@@ -83,7 +86,7 @@ pub enum Granted {
 #[derive(Debug, Default)]
 pub struct Keyring {
     accounts: Arc<Accounts>,
-    secrets: HashMap<SecretName, Entry>,
+    secrets: BTreeMap<SecretName, Entry>,
     users: HashMap<Key, SecretName>,
     keys: HashMap<Print, Asked>,
     own: Option<Asked>,
@@ -91,6 +94,9 @@ pub struct Keyring {
     due: BTreeSet<(Duration, SecretName)>,
     reading: usize,
     asking: usize,
+    /// By namespace, the number of the last question about a key from there.
+    turns: HashMap<String, u64>,
+    questions: u64,
     versions: u64,
 }
 
@@ -99,6 +105,11 @@ impl Keyring {
     #[must_use]
     pub fn accounts(&self) -> Arc<Accounts> {
         self.accounts.clone()
+    }
+
+    /// The operator has no credentials of its own, so that nothing counts in their account's quota.
+    pub fn without_own(&mut self) {
+        Arc::make_mut(&mut self.accounts).without_own();
     }
 
     /// The object's credentials come from there, from now on. Whether there is an errand for that.
@@ -138,6 +149,11 @@ impl Keyring {
             if let Some(good) = entry.good {
                 self.drop_holder(good.print, &secret);
             }
+            let is_near = |other: &SecretName| other.namespace == secret.namespace;
+            let mut after = self.secrets.range(first_of(&secret.namespace)..);
+            if !after.next().is_some_and(|(other, _)| is_near(other)) {
+                self.turns.remove(&secret.namespace);
+            }
         }
     }
 
@@ -154,24 +170,23 @@ impl Keyring {
     /// How the object's credentials stand.
     #[must_use]
     pub fn keys(&self, view: &View, now: Duration) -> Keys {
-        let missing = |message: &str, held| Keys::Unusable {
+        let missing = |message: &str, left| Keys::Unusable {
             reason: Reason::CredentialsMissing,
             message: message.to_owned(),
-            held,
+            left,
         };
-        let rejected = |message, held| Keys::Unusable {
+        let rejected = |message, left| Keys::Unusable {
             reason: Reason::CredentialsRejected,
             message,
-            held,
+            left,
         };
+        let misfit = || self.accounts.misfit(view);
         let secret = match &view.source {
             Source::Own => {
-                return self
-                    .accounts
-                    .mismatch(view)
-                    .map_or(Keys::Given, |message| rejected(message, false));
+                return misfit()
+                    .map_or(Keys::Given, |(_, message)| rejected(message, Left::Nothing));
             }
-            Source::Unreadable => return missing(UNREADABLE, false),
+            Source::Unreadable => return missing(UNREADABLE, Left::Nothing),
             Source::Secret(secret) => secret,
         };
         let Some(entry) = self.secrets.get(secret) else {
@@ -179,47 +194,59 @@ impl Keyring {
         };
         let good = match (&entry.good, &entry.fault) {
             (None, None) => return Keys::Unread(None),
-            (None, Some(fault)) => return missing(fault, false),
+            (None, Some(fault)) => return missing(fault, Left::Nothing),
             (Some(good), _) => good,
         };
-        if let Some(message) = self.accounts.mismatch(view) {
-            return rejected(message, false);
+        let asked = self.keys.get(&good.print);
+        let misfit = misfit();
+        if let Some((Fit::Another, message)) = misfit {
+            return rejected(message, Left::Nothing);
         }
-        if let Some(fault) = &entry.fault {
-            return missing(fault, true);
+        // One with a claim goes by what the service answers to its calls.
+        if let Some(words) = asked.and_then(|asked| asked.refusal.as_ref())
+            && !view.has_claim()
+        {
+            let message = format!(
+                "The service refuses the key in Secret {secret} ({words}): put a valid one there."
+            );
+            return rejected(message, Left::Nothing);
         }
-        let Some(asked) = self.keys.get(&good.print) else {
-            return Keys::Given;
-        };
-        if !asked.is_settled(now) {
+        if let Some(asked) = asked.filter(|asked| !asked.is_settled(now)) {
             return Keys::Unread(Some(asked.since + PATIENCE));
         }
-        match &asked.refusal {
-            // One with a claim goes by what the service answers to its calls.
-            Some(words) if !view.has_claim() => rejected(
-                format!(
-                    "The service refuses the key in Secret {secret} ({words}): put a valid one there."
-                ),
-                true,
-            ),
-            Some(_) | None => Keys::Given,
+        match misfit {
+            Some((Fit::OwnUnknown, message)) => match &self.own {
+                Some(own) if !own.is_settled(now) => Keys::Unread(Some(own.since + PATIENCE)),
+                Some(_) | None => rejected(message, Left::Nothing),
+            },
+            Some((Fit::Unknown | Fit::Another | Fit::Same, message)) => {
+                rejected(message, Left::Doubtful)
+            }
+            None => match &entry.fault {
+                Some(fault) => missing(fault, Left::Kept),
+                None => Keys::Given,
+            },
         }
     }
 
     /// How they stand, and what the object's claim is to say of their account.
     #[must_use]
-    pub fn known(&self, view: &View, now: Duration) -> (Keys, Option<String>) {
+    pub fn known(&self, view: &View, now: Duration) -> (Keys, Recorded) {
         (self.keys(view, now), self.accounts.recorded(view))
     }
 
-    /// What a call about the object is signed with now, and the version of that.
-    pub fn grant(&mut self, view: &View, now: Duration) -> (Granted, u64) {
+    /// What a call about the object is signed with now.
+    pub fn grant(&mut self, view: &View, now: Duration) -> (Granted, Signed) {
+        let mut signed = Signed {
+            version: self.version(&view.source),
+            doubt: None,
+        };
         let granted = match self.keys(view, now) {
             Keys::Unread(until) => Granted::Later(until),
             Keys::Unusable {
                 reason,
                 message,
-                held: false,
+                left: Left::Nothing,
             } => {
                 let class = if reason == Reason::CredentialsRejected {
                     Class::CredentialsRejected
@@ -228,19 +255,28 @@ impl Keyring {
                 };
                 Granted::Nothing(class, message)
             }
-            Keys::Given | Keys::Unusable { held: true, .. } => {
-                self.signed_with(&view.source, Some(view))
+            Keys::Unusable {
+                message,
+                left: Left::Doubtful,
+                ..
+            } => {
+                signed.doubt = Some(message);
+                self.signed_with(&view.source)
             }
+            Keys::Given
+            | Keys::Unusable {
+                left: Left::Kept, ..
+            } => self.signed_with(&view.source),
         };
-        (granted, self.version(&view.source))
+        (granted, signed)
     }
 
     /// What a bulk read is signed with.
     pub fn grant_read(&mut self, source: &Source) -> Granted {
-        self.signed_with(source, None)
+        self.signed_with(source)
     }
 
-    fn signed_with(&mut self, source: &Source, view: Option<&View>) -> Granted {
+    fn signed_with(&mut self, source: &Source) -> Granted {
         let secret = match source {
             Source::Own => return Granted::Own,
             Source::Unreadable => {
@@ -255,7 +291,7 @@ impl Keyring {
         match (&entry.good, &entry.fault) {
             (Some(good), _) => {
                 if let Some(asked) = self.keys.get_mut(&good.print) {
-                    asked.was_used |= self.accounts.line(source, view).is_none();
+                    asked.used_in = Some(self.accounts.line_of(good.print));
                 }
                 Granted::These(good.credentials.clone())
             }
@@ -324,23 +360,35 @@ impl Keyring {
             self.asking += 1;
             errands.push(Errand::AskOwn);
         }
-        for (print, asked) in &mut self.keys {
-            if self.asking >= QUESTIONS {
-                break;
-            }
-            let holder = asked
-                .holders
-                .first()
-                .and_then(|secret| self.secrets.get(secret));
-            if let Some(good) = holder.and_then(|entry| entry.good.as_ref())
-                && asked.is_due(now)
-            {
-                asked.is_asking = true;
-                self.asking += 1;
-                errands.push(Errand::Ask(*print, good.credentials.clone()));
-            }
+        while self.asking < QUESTIONS
+            && let Some((print, namespace)) = self.next_question(now)
+            && let Some(asked) = self.keys.get_mut(&print)
+            && let Some(holder) = asked.holders.first()
+            && let Some(good) = self
+                .secrets
+                .get(holder)
+                .and_then(|entry| entry.good.as_ref())
+        {
+            asked.is_asking = true;
+            self.asking += 1;
+            self.questions += 1;
+            self.turns.insert(namespace, self.questions);
+            errands.push(Errand::Ask(print, good.credentials.clone()));
         }
         errands
+    }
+
+    /// The key to ask for next: namespaces take turns, and within one the longest due comes first.
+    fn next_question(&self, now: Duration) -> Option<(Print, String)> {
+        let due = self.keys.iter().filter(|(_, asked)| asked.is_due(now));
+        let next = due
+            .filter_map(|(print, asked)| {
+                let namespace = &asked.holders.first()?.namespace;
+                let turn = self.turns.get(namespace).copied().unwrap_or_default();
+                Some((turn, asked.due, *print, namespace))
+            })
+            .min();
+        next.map(|(_, _, print, namespace)| (print, namespace.clone()))
     }
 
     /// When [`Keyring::errands`] is to be asked again, as far as is known now.
@@ -369,11 +417,17 @@ impl Keyring {
                 let known = own.told(&told, paces, now, jitter);
                 if let (true, Ok(account)) = (known, told) {
                     Arc::make_mut(&mut self.accounts).own_is(account);
+                    let all: Vec<SecretName> = self.secrets.keys().cloned().collect();
+                    self.counts_as_new(&all);
                 }
                 let look = self.users.keys().filter(|_| known).cloned().collect();
+                let moved = self.keys.iter_mut();
                 News {
                     look,
-                    ..News::default()
+                    changed: None,
+                    moved: moved
+                        .filter_map(|(print, asked)| asked.moves(self.accounts.line_of(*print)))
+                        .collect(),
                 }
             }
             Fetched::Key(print, told) => self.key_told(print, told, paces, now, jitter),
@@ -392,29 +446,35 @@ impl Keyring {
         let Some(asked) = self.keys.get_mut(&print) else {
             return News::default();
         };
-        asked.told(&told, paces, now, jitter);
-        let moved = asked.was_used;
-        let holders = asked.holders.iter();
-        let entries = holders.filter_map(|secret| self.secrets.get(secret));
-        let look = entries
-            .flat_map(|entry| entry.users.iter().cloned())
-            .collect();
+        let is_known = asked.told(&told, paces, now, jitter);
+        let holders: Vec<SecretName> = asked.holders.iter().cloned().collect();
         let accounts = Arc::make_mut(&mut self.accounts);
-        let moved = match told {
-            Ok(account) => {
-                accounts.learn(print, Told::Account(account.clone()));
-                moved.then_some(account)
-            }
-            Err(failure) if !passes(failure.class) => {
-                accounts.learn(print, Told::Nothing);
-                None
-            }
-            Err(_) => None,
-        };
+        match told {
+            Ok(account) => accounts.learn(print, Told::Account(account)),
+            Err(failure) if !passes(failure.class) => accounts.learn(print, Told::Nothing),
+            Err(_) => {}
+        }
+        let moved = asked.moves(accounts.line_of(print));
+        if is_known {
+            self.counts_as_new(&holders);
+        }
+        let entries = holders.iter().filter_map(|secret| self.secrets.get(secret));
         News {
-            look,
-            moved,
+            look: entries
+                .flat_map(|entry| entry.users.iter().cloned())
+                .collect(),
+            moved: moved.into_iter().collect(),
             changed: None,
+        }
+    }
+
+    /// More is known of what is in them: what was kept back for that is tried again.
+    fn counts_as_new(&mut self, secrets: &[SecretName]) {
+        for secret in secrets {
+            self.versions += 1;
+            if let Some(entry) = self.secrets.get_mut(secret) {
+                entry.version = self.versions;
+            }
         }
     }
 
@@ -432,11 +492,14 @@ impl Keyring {
         };
         let before = entry.fault.clone();
         let (fresh, pause) = entry.take(secret, values, paces, jitter);
+        if entry.is_absent && entry.good.is_none() {
+            Arc::make_mut(&mut self.accounts).secret_is_absent(secret);
+        }
         // It may be due already, where it was let go and named again meanwhile.
         self.due.remove(&(entry.due, secret.clone()));
         entry.due = now + pause;
         self.due.insert((entry.due, secret.clone()));
-        let is_new = self.take_good(secret, fresh, now);
+        let (is_new, moved) = self.take_good(secret, fresh, now);
         let Some(entry) = self.secrets.get_mut(secret) else {
             return News::default();
         };
@@ -450,33 +513,49 @@ impl Keyring {
         News {
             look: entry.users.iter().cloned().collect(),
             changed: Some(secret.clone()),
-            moved: None,
+            moved: moved.into_iter().collect(),
         }
     }
 
-    /// Whether these are other credentials than the Secret had before.
+    /// Whether these are other credentials than the Secret had before, and the line that they move to, if they do.
     fn take_good(
         &mut self,
         secret: &SecretName,
         fresh: Option<Credentials>,
         now: Duration,
-    ) -> bool {
+    ) -> (bool, Option<Line>) {
         let (Some(credentials), Some(entry)) = (fresh, self.secrets.get_mut(secret)) else {
-            return false;
+            return (false, None);
         };
         let print = Print::of(&credentials);
         if entry.good.as_ref().is_some_and(|good| good.print == print) {
-            return false;
+            return (false, None);
         }
+        let old = entry.good.as_ref().map(|good| good.print);
+        // Whatever was sent with one of an unknown account may have been of any.
+        let used_in = old
+            .filter(|old| !self.accounts.knows(*old))
+            .and_then(|old| self.keys.get(&old)?.used_in.clone());
         let accounts = Arc::make_mut(&mut self.accounts);
-        accounts.secret_has(secret, print, credentials.key_id());
+        let is_first = !self.keys.contains_key(&print);
+        accounts.secret_has(secret, print, credentials.key_id(), is_first);
+        let line = accounts.line_of(print);
         let asked = self.keys.entry(print).or_insert_with(|| Asked::from(now));
         asked.holders.insert(secret.clone());
-        let old = entry.good.replace(Good { credentials, print });
+        let moved = used_in.and_then(|used_in| asked.follows(used_in, line));
+        entry.good = Some(Good { credentials, print });
         if let Some(old) = old {
-            self.drop_holder(old.print, secret);
+            self.drop_holder(old, secret);
         }
-        true
+        (true, moved)
+    }
+}
+
+/// Comes before every Secret of the namespace.
+fn first_of(namespace: &str) -> SecretName {
+    SecretName {
+        namespace: namespace.to_owned(),
+        name: String::new(),
     }
 }
 

@@ -10,11 +10,14 @@ pub mod keyring;
 mod question;
 pub mod value;
 
-pub use accounts::{Accounts, Owner};
+pub use accounts::{Accounts, Concern, Owner, Recorded};
 pub use keyring::{Granted, Keyring};
 
-use super::view::View;
-use crate::{api::Reason, live::AppId};
+use super::{evidence::Answer, view::View};
+use crate::{
+    api::Reason,
+    live::{AppId, Class},
+};
 use serde_json::Value;
 use std::{fmt, time::Duration};
 
@@ -118,15 +121,26 @@ pub enum Keys {
     Given,
     /// Not known yet, or not whose they are. The object is looked at again when that is known, and at this moment at the latest.
     Unread(Option<Duration>),
-    /// They cannot be used, or will not be for long.
+    /// They cannot be used, or not for everything, or will not be for long.
     Unusable {
         /// Missing or rejected.
         reason: Reason,
         /// Why, in a sentence, and what to do.
         message: String,
-        /// There are some with which a Stop can be tried all the same.
-        held: bool,
+        /// What a Stop can be tried with all the same.
+        left: Left,
     },
+}
+
+/// What there is, where credentials cannot be used for everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing.
+    Nothing,
+    /// The last good ones, which are kept in memory.
+    Kept,
+    /// Some that may be of another account than the task: only that a Stop is accepted says something of it.
+    Doubtful,
 }
 
 impl Keys {
@@ -134,12 +148,68 @@ impl Keys {
     #[must_use]
     pub fn send_nothing(&self) -> Option<(Reason, &str)> {
         match self {
-            Self::Given | Self::Unread(_) | Self::Unusable { held: true, .. } => None,
             Self::Unusable {
                 reason,
                 message,
-                held: false,
+                left: Left::Nothing,
             } => Some((*reason, message)),
+            Self::Given
+            | Self::Unread(_)
+            | Self::Unusable {
+                left: Left::Kept | Left::Doubtful,
+                ..
+            } => None,
+        }
+    }
+
+    /// What they are shown is what is there: they are of the account of the object's task.
+    #[must_use]
+    pub fn are_believed(&self) -> bool {
+        match self {
+            Self::Given
+            | Self::Unusable {
+                left: Left::Kept, ..
+            } => true,
+            Self::Unread(_)
+            | Self::Unusable {
+                left: Left::Nothing | Left::Doubtful,
+                ..
+            } => false,
+        }
+    }
+}
+
+/// What a call about an object is signed with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signed {
+    /// Which version of the credentials.
+    pub version: u64,
+    /// Why what the service answers to them does not count, where it does not: they may be of another account than the task.
+    pub doubt: Option<String>,
+}
+
+impl Signed {
+    /// The answer, as far as it can be believed. In another account there would be no such task either, and a Stop that is accepted has stopped one.
+    #[must_use]
+    pub fn believed(&self, answer: Answer) -> Answer {
+        let Some(doubt) = &self.doubt else {
+            return answer;
+        };
+        let nothing = |may_act| Answer::Failed {
+            class: Class::CredentialsRejected,
+            words: doubt.clone(),
+            says_gone: false,
+            may_act,
+            retry_after: None,
+        };
+        match answer {
+            Answer::Task(_) | Answer::Page { .. } | Answer::Users { .. } => nothing(false),
+            Answer::Failed {
+                class: Class::NotFoundLike | Class::InternalError,
+                may_act,
+                ..
+            } => nothing(may_act),
+            Answer::Accepted { .. } | Answer::Failed { .. } => answer,
         }
     }
 }

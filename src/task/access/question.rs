@@ -1,6 +1,6 @@
 //! Whose a key is: one question to the service, asked until it is answered, and slowly.
 
-use super::SecretName;
+use super::{SecretName, keyring::Line};
 use crate::{
     live::{AccountId, Class, Failure},
     task::retry::Paces,
@@ -20,10 +20,10 @@ pub(super) struct Asked {
     pub is_asking: bool,
     pub is_known: bool,
     failures: u32,
-    /// The service's words, where it refused the key.
+    /// The service's words, where it refused the key. They hold until it says something else.
     pub refusal: Option<String>,
-    /// Something was sent before its account was known.
-    pub was_used: bool,
+    /// In which line something sent with it counted last.
+    pub used_in: Option<Line>,
 }
 
 impl Asked {
@@ -33,6 +33,22 @@ impl Asked {
             due: now,
             ..Self::default()
         }
+    }
+
+    /// Something sent with it counted in another line until now: the one in which it counts from now on.
+    pub fn moves(&mut self, line: Line) -> Option<Line> {
+        let before = self.used_in.as_mut().filter(|before| **before != line)?;
+        before.clone_from(&line);
+        Some(line)
+    }
+
+    /// It takes the place of a key that was used in a line, and counts in this one from now on: which it moves to, if it does.
+    pub fn follows(&mut self, used_in: Line, line: Line) -> Option<Line> {
+        if used_in != line {
+            return Some(line);
+        }
+        self.used_in.get_or_insert(used_in);
+        None
     }
 
     pub fn is_settled(&self, now: Duration) -> bool {
@@ -52,9 +68,9 @@ impl Asked {
         jitter: f64,
     ) -> bool {
         self.is_asking = false;
-        self.refusal = None;
         let Err(failure) = told else {
             self.is_known = true;
+            self.refusal = None;
             return true;
         };
         self.failures = self.failures.saturating_add(1);

@@ -107,10 +107,16 @@ impl Mark {
             .then(|| Self(account.to_owned()))
     }
 
-    /// As a claim records it.
+    /// As a claim records it in place of an account.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The hash alone, as a claim records it beside an account.
+    #[must_use]
+    pub fn digits(&self) -> &str {
+        self.0.strip_prefix(Self::PREFIX).unwrap_or_default()
     }
 }
 

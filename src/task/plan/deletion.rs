@@ -8,7 +8,7 @@ use super::{
 use crate::{
     api::DeletionPolicy,
     task::{
-        access::Keys,
+        access::{Keys, Left},
         evidence::Evidence,
         ledger::{Ledger, State},
         memory::Memory,
@@ -63,8 +63,16 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
     match facts.standing {
         Standing::Holder => {}
         Standing::Contested(_) => return Step::Release(Evidence::NeverOwned),
-        Standing::Entitled | Standing::Unsure if !facts.allowed => {
+        Standing::Entitled | Standing::Unsure | Standing::Disputed(_) if !facts.allowed => {
             return Step::Release(Evidence::NotAllowed);
+        }
+        // It may be nobody else's, and then it must not leak.
+        Standing::Disputed(rival) => {
+            return declared.unwrap_or_else(|| {
+                let verdict = verdict::task_id_disputed(view, rival);
+                let verdict = verdict.handling(view.requested.clone());
+                tell(view, verdict, memory, now, None)
+            });
         }
         // No Stop without a recorded claim: an object that was deleted before it was armed makes its claim now, once it has credentials.
         Standing::Entitled => {
@@ -73,7 +81,8 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
             }
             if let Some((reason, message)) = facts.keys.send_nothing() {
                 return declared.unwrap_or_else(|| {
-                    let verdict = verdict::unusable_credentials(reason, message, false, None);
+                    let verdict =
+                        verdict::unusable_credentials(reason, message, Left::Nothing, None);
                     let verdict = verdict.handling(view.requested.clone());
                     tell(view, verdict, memory, now, None)
                 });

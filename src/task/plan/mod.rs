@@ -7,7 +7,7 @@ mod stopping;
 pub use relay::COOL_DOWN;
 
 use super::{
-    access::Keys,
+    access::{Keys, Recorded},
     evidence::{Call, Evidence},
     ledger::{Ledger, State},
     memory::Memory,
@@ -39,8 +39,8 @@ pub struct Facts<'a> {
     pub allowed: bool,
     /// How its credentials stand.
     pub keys: &'a Keys,
-    /// What its claim is to say of the account of its task; nothing: that it is that of the operator's own credentials.
-    pub account: Option<&'a str>,
+    /// What its claim is to say of the account of its task.
+    pub recorded: &'a Recorded,
     /// The parameters that the spec asks for.
     pub wanted: &'a Wanted,
     /// What the bulk reads show.
@@ -141,6 +141,7 @@ fn minimal(facts: Facts<'_>, memory: &Memory, now: Moment) -> Step {
         (Ok(_), None, _) if view.suspend => verdict::suspended(view, claim),
         (Ok(_), None, Standing::Unsure) => return Step::Rest(None),
         (Ok(_), None, Standing::Contested(rival)) => verdict::task_id_in_use(rival, claim),
+        (Ok(_), None, Standing::Disputed(rival)) => verdict::task_id_disputed(view, rival),
         (Ok(_), None, Standing::Holder | Standing::Entitled) if !facts.allowed => {
             verdict::app_not_allowed(view, claim)
         }
@@ -149,8 +150,8 @@ fn minimal(facts: Facts<'_>, memory: &Memory, now: Moment) -> Step {
             Keys::Unusable {
                 reason,
                 message,
-                held,
-            } => verdict::unusable_credentials(*reason, message, *held, claim),
+                left,
+            } => verdict::unusable_credentials(*reason, message, *left, claim),
             Keys::Given => {
                 let outputs = view.claimed_outputs();
                 verdict::armed(view, Some(claim_of(facts, outputs, now)))
@@ -230,8 +231,10 @@ fn tell(
 /// The stored claim, with its account as far as it is known by now.
 fn stored_claim(facts: Facts<'_>) -> Option<Claim> {
     let claim = facts.view.status.claim.clone()?;
+    let Recorded { account, key } = facts.recorded.clone();
     Some(Claim {
-        account: facts.account.map(str::to_owned),
+        account,
+        key,
         ..claim
     })
 }
@@ -239,7 +242,8 @@ fn stored_claim(facts: Facts<'_>) -> Option<Claim> {
 /// The object's claim, with these outputs; a new one where it has none.
 fn claim_of(facts: Facts<'_>, outputs: &[String], now: Moment) -> Claim {
     let mut claim = stored_claim(facts).unwrap_or_else(|| Claim {
-        account: facts.account.map(str::to_owned),
+        account: facts.recorded.account.clone(),
+        key: facts.recorded.key.clone(),
         outputs: Vec::new(),
         at: Some(Time(verdict::whole_seconds(now.wall))),
     });

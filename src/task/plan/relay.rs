@@ -43,6 +43,7 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
     match facts.standing {
         Standing::Unsure => return Step::Rest(None),
         Standing::Contested(rival) => return idle(verdict::task_id_in_use(rival, claim)),
+        Standing::Disputed(rival) => return idle(verdict::task_id_disputed(view, rival)),
         Standing::Entitled | Standing::Holder => {}
     }
     if !facts.allowed {
@@ -167,7 +168,7 @@ impl<'a> Life<'a> {
             Keys::Unusable {
                 reason,
                 message,
-                held: _,
+                left: _,
             } => Some((*reason, message)),
         }
     }

@@ -31,9 +31,9 @@ impl Run<'_> {
             return Some((None, Outcome::Settled));
         };
         let action = call.action();
-        let (access, version) = self.shared.access(view);
+        let (access, signed) = self.shared.access(view);
         // What it fails for is told as the fault of these credentials, whatever comes in the meantime.
-        self.dossier.signed = Some((view.source.clone(), version));
+        self.dossier.signed = Some((view.source.clone(), signed.version));
         let (live, permit) = match access {
             Access::Ready(live, account) => match self.turn(view, &call, &account) {
                 Some(permit) => (Ok(live), Some((permit, account))),
@@ -80,6 +80,7 @@ impl Run<'_> {
             self.shared.failed(&view.source, failure.class, sent);
         }
         let carried = carried.map(|(_, carried)| carried);
+        let answer = signed.believed(answer);
         self.absorb(&view, &call, answer, (sent, carried), bought);
         None
     }

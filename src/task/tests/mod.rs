@@ -25,7 +25,7 @@ mod views;
 mod writes;
 
 use super::{
-    access::Keys,
+    access::{Keys, Recorded},
     evidence::{Answer, Call, Evidence, Sighting},
     memory::{Bought, Memory, MemoryTurn, Sent},
     ownership::{Rival, Standing},
@@ -182,13 +182,17 @@ impl Life {
     }
 
     pub fn step(&self) -> Step {
+        let recorded = Recorded {
+            account: self.account.clone(),
+            key: None,
+        };
         let facts = Facts {
             view: &self.view,
             standing: &self.standing,
             output_taken: self.output_taken.as_ref(),
             allowed: self.allowed,
             keys: &self.keys,
-            account: self.account.as_deref(),
+            recorded: &recorded,
             wanted: &self.wanted,
             seen: &self.seen,
             cool_until: self.cool_until,

@@ -424,12 +424,58 @@ fn each_ones_credentials_read_for_those_who_bring_them() {
     // Other credentials end the wait of the old ones, and of no others.
     watch.now += SECOND;
     assert!(watch.due().is_empty());
-    watch.observatory.other_credentials(&secret("team-c"));
+    watch
+        .observatory
+        .other_credentials(&secret("team-c"), watch.now);
     assert!(watch.due().is_empty());
-    watch.observatory.other_credentials(&secret("team-b"));
+    watch
+        .observatory
+        .other_credentials(&secret("team-b"), watch.now);
     let again = watch.due();
     assert_eq!(again.len(), 1, "{again:?}");
     assert_eq!(again[0].site.source, secret("team-b"));
+}
+
+/// Another account's list does not show the task either: what it shows says nothing of those who were observed with the key of before.
+#[test]
+fn what_other_credentials_have_shown_is_forgotten() {
+    let object = with_key_of(running("b"), "team-b");
+    let mut watch = Watch::of([object.clone()]);
+    let seen = |watch: &Watch| watch.observatory.seen(&view(object.clone()));
+    let read_all = |watch: &mut Watch| {
+        for read in watch.due() {
+            watch.end(read, Ok(&[]));
+        }
+        watch.now += Duration::from_mins(1);
+    };
+    let swap = |watch: &mut Watch| {
+        let source = secret("team-b");
+        watch.observatory.other_credentials(&source, watch.now);
+        watch.now += SECOND;
+    };
+    read_all(&mut watch);
+    read_all(&mut watch);
+    assert!(seen(&watch).absent.is_some() && seen(&watch).channel.is_away());
+    swap(&mut watch);
+    assert_eq!(seen(&watch), Seen::default());
+    // One read of each key makes no two.
+    read_all(&mut watch);
+    swap(&mut watch);
+    read_all(&mut watch);
+    assert_eq!(seen(&watch).absent, None);
+    // What was begun with the key of before comes too late.
+    let late = watch.due();
+    assert!(!late.is_empty());
+    watch
+        .observatory
+        .other_credentials(&secret("team-b"), watch.now);
+    for read in late {
+        let looks = watch.end(read, Ok(&[]));
+        assert!(looks.is_empty(), "{looks:?}");
+    }
+    assert_eq!(seen(&watch), Seen::default());
+    watch.now += SECOND;
+    assert!(!watch.due().is_empty(), "they are read again");
 }
 
 /// Reads that never end hold up nobody else's.

@@ -3,7 +3,7 @@
 pub mod relay;
 
 use super::{
-    access::Source,
+    access::{Left, Source},
     evidence::Sighting,
     ledger::{Ledger, State},
     ownership::Rival,
@@ -73,7 +73,11 @@ impl Verdict {
         let told = &view.status;
         // The time only matters where a condition's status changes, and then the conditions differ.
         let now = Timestamp::UNIX_EPOCH;
-        let wanted = self.status(view, &told.calls, now);
+        let mut wanted = self.status(view, &told.calls, now);
+        // Which key it is that is known to be of the claim's account is told along with other things.
+        if let (Some(claim), Some(told)) = (&mut wanted.claim, &told.claim) {
+            claim.key.clone_from(&told.key);
+        }
         let timeless = |conditions: &[Condition]| -> Vec<Condition> {
             let mut conditions = conditions.to_vec();
             for condition in &mut conditions {
@@ -212,6 +216,27 @@ pub fn task_id_in_use(rival: &Rival, claim: Option<Claim>) -> Verdict {
     )
 }
 
+/// Somebody else may have the task.
+#[must_use]
+pub fn task_id_disputed(view: &View, rival: &Rival) -> Verdict {
+    let who = who(rival);
+    let (phase, declaration) = if view.is_deleting() {
+        let way = "; or see to it by hand, and set the annotation mixedstream.io/release-without-stop to the reason";
+        (Phase::Stopping, way)
+    } else {
+        (Phase::Failed, "")
+    };
+    Verdict::new(
+        phase,
+        Reason::TaskIdInUse,
+        format!(
+            "The task may belong to {who}: whether both are in one account is not known, so that nothing is started or stopped. Let the operator \
+             reach STS, which tells whose the keys are{declaration}."
+        ),
+        None,
+    )
+}
+
 pub(super) fn who(rival: &Rival) -> String {
     rival.name.as_ref().map_or_else(
         || "an object in another namespace".to_owned(),
@@ -240,18 +265,20 @@ pub fn app_not_allowed(view: &View, claim: Option<Claim>) -> Verdict {
     )
 }
 
-/// Its credentials are missing or rejected; `held`: there are some all the same.
+/// Its credentials are missing or rejected; `left`: what there is all the same.
 #[must_use]
 pub fn unusable_credentials(
     reason: Reason,
     message: &str,
-    held: bool,
+    left: Left,
     claim: Option<Claim>,
 ) -> Verdict {
-    let so = if held {
-        "Until then a deletion tries to stop the task with the last ones that were read, which a restart of the operator forgets."
-    } else {
-        "Until then the task cannot be stopped."
+    let so = match left {
+        Left::Kept => {
+            "Until then a deletion tries to stop the task with the last ones that were read, which a restart of the operator forgets."
+        }
+        Left::Doubtful => "Until then only a deletion does anything.",
+        Left::Nothing => "Until then the task cannot be stopped.",
     };
     Verdict::new(Phase::Failed, reason, format!("{message} {so}"), claim)
 }

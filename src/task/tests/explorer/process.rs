@@ -7,11 +7,11 @@ use super::{
 use crate::{
     api::DesiredState,
     task::{
-        access::Keys,
+        access::{Keys, Recorded},
         evidence::{Call, Evidence},
         ledger::{Ledger, State as Stage},
         memory::{Memory, MemoryTurn, Sent},
-        ownership::{OutputRight, Standing, output_rival, standing},
+        ownership::{Namesake, OutputRight, Standing, output_rival, standing},
         plan::{COOL_DOWN, Facts, Parameters, Step, Wanted, may_start, plan},
         reconcile::fresh_until,
         seen::Seen,
@@ -64,7 +64,11 @@ fn standing_of(world: &World, state: &State, views: &[Option<View>], who: usize)
         .enumerate()
         .filter(|(other, _)| *other != who && world.casts[*other].slot == world.casts[who].slot)
         .filter_map(|(other, view)| {
-            Some((view.as_ref()?, state.objects[other].claiming.is_some()))
+            Some(Namesake {
+                view: view.as_ref()?,
+                claiming: state.objects[other].claiming.is_some(),
+                certain: true,
+            })
         });
     let me = views[who].as_ref().unwrap();
     standing((me, object.claiming.is_some()), object.guard_seen, rivals)
@@ -73,7 +77,7 @@ fn standing_of(world: &World, state: &State, views: &[Option<View>], who: usize)
 fn wanted(world: &World, view: &View, standing: &Standing, seen: &Stored, who: usize) -> Wanted {
     let may_act = match standing {
         Standing::Holder | Standing::Entitled => true,
-        Standing::Unsure | Standing::Contested(_) => false,
+        Standing::Unsure | Standing::Contested(_) | Standing::Disputed(_) => false,
     };
     if may_act && view.is_guarded() && !view.is_deleting() {
         Wanted::Known(Parameters {
@@ -127,7 +131,7 @@ fn decide(world: &World, state: &mut State, who: usize) -> Option<(View, Wanted,
         output_taken: output_taken.as_ref(),
         allowed: true,
         keys: &Keys::Given,
-        account: None,
+        recorded: &Recorded::default(),
         wanted: &wanted,
         seen: &observed(world, state, who),
         cool_until,
