@@ -274,7 +274,7 @@ impl Directory {
     }
 
     /// The application that the account calls so: of several accounts' applications of one name each has its own, `name@which`.
-    pub fn app<'a>(&self, account: &'a Account, name: &'a str) -> &'a str {
+    pub fn app<'a>(account: &'a Account, name: &'a str) -> &'a str {
         let has_name = |app: &&String| app.split_once('@').is_some_and(|(own, _)| own == name);
         account.apps.iter().find(has_name).map_or(name, |app| app)
     }
@@ -384,7 +384,7 @@ mod tests {
             ("b", "other", "other"),
         ] {
             let account = directory.account(id).unwrap();
-            assert_eq!(directory.app(account, name), app);
+            assert_eq!(Directory::app(account, name), app);
             assert!(directory.owns(account, app));
             assert_eq!(called(app), name);
         }

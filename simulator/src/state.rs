@@ -304,7 +304,7 @@ impl State {
             let account = self.directory.account(&caller.account);
             let resolve = |name: &str| {
                 let account = account?;
-                let app = self.directory.app(account, name);
+                let app = Directory::app(account, name);
                 self.directory.owns(account, app).then(|| app.to_owned())
             };
             let mut scene = Scene {

@@ -1,6 +1,7 @@
 //! The application policy limits what the operator's own credentials may be used for, and nothing else.
 
 use serde_json::json;
+use support::relay::{Relay, url};
 
 use super::*;
 use crate::scene::{cluster, condition};
@@ -54,4 +55,28 @@ async fn the_policy_is_for_the_operators_own_credentials() {
     scene.end("theirs").await;
     assert_eq!(keys_of(&scene, STOP, "app-2000").await, ["2000-1"]);
     assert!(crate::oracle::running(&scene, "foreign").await);
+}
+
+/// Whoever has no credentials of any use keeps nobody from an output, however old.
+#[tokio::test]
+async fn an_output_is_not_kept_by_whoever_can_start_nothing() {
+    let scene = scene("squat", |launch| launch).await;
+    scene.put_key("junk", "nobodys").await;
+    for (name, secret, reason) in [
+        ("lost", "nothing", "CredentialsMissing"),
+        ("junk", "junk", "CredentialsRejected"),
+    ] {
+        let relay = Relay::single("app-2000", name)
+            .with("/credentialsSecretRef", json!({"name": secret}))
+            .with("/relay/outputs", json!([{"url": url("evening")}]));
+        scene.relay(relay).await;
+        let told = scene.until_reason(name, reason).await;
+        assert!(told.status.unwrap().claim.is_none(), "{name}");
+    }
+    scene.join("evening").await;
+    scene.relay(Relay::single(OWN, "evening")).await;
+    scene.until_reason("evening", "Running").await;
+    for name in ["evening", "lost", "junk"] {
+        scene.end(name).await;
+    }
 }

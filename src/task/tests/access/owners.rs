@@ -492,3 +492,32 @@ fn a_claim_whose_key_was_replaced_unconfirmed_is_stopped_with_the_new_one() {
         );
     }
 }
+
+#[test]
+fn credentials_that_are_good_for_nothing_keep_nobody_from_an_output() {
+    let mut ring = Ring::new().with("junk", "kj", Err(Class::ServiceUnavailable));
+    let objects = ["junk", "none"].map(|of| {
+        changed(
+            fresh(of, of),
+            "/metadata",
+            json!({"creationTimestamp": "2025-01-02T03:04:05Z"}),
+        )
+    });
+    for object in &objects {
+        ring.uses(object);
+    }
+    ring.run(SECOND);
+    let me = changed(armed(), "/spec", json!({"taskId": "another"}));
+    let is_taken = |ring: &Ring, object: &Value| {
+        let mut store = ring.store([object.clone(), me.clone()]);
+        let output = ["evening".to_owned()];
+        store.wants(&key_of(object), &output);
+        store.wants(&key_of(&me), &output);
+        store.get(&key_of(&me)).unwrap().output_taken.is_some()
+    };
+    assert!(is_taken(&ring, &objects[0]), "it may be good");
+    assert!(!is_taken(&ring, &objects[1]));
+    let mut ring = ring.with("junk", "kj", Err(Class::CredentialsRejected));
+    ring.run(ring.now + 10 * MINUTE);
+    assert!(!is_taken(&ring, &objects[0]));
+}

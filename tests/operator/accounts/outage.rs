@@ -1,0 +1,159 @@
+//! STS away: whose a key is, nobody tells. Nothing leaks, nothing of others is touched, and nothing is stuck once it is back.
+
+use serde_json::json;
+use support::simulator::TaskState;
+
+use super::*;
+use crate::relay::message;
+
+/// STS answers nobody, until the fault is removed.
+async fn outage(scene: &Scene) -> u64 {
+    let fault = json!({
+        "action": "GetCallerIdentity", "kind": "error", "status": 503, "code": "ServiceUnavailable", "message": "away"
+    });
+    scene.simulator.order_fault(&fault).await.unwrap()
+}
+
+async fn effects(scene: &Scene, task: &str) -> usize {
+    let calls = scene.calls_for(STOP, task).await;
+    calls.iter().filter(|call| call.effect).count()
+}
+
+/// The operator dies, and begins again without STS. What was claimed is stopped, or shown to be gone, with the key that its claim remembers; a key
+/// that came in its place is tried, and believed of nothing but success.
+#[tokio::test]
+async fn after_a_restart_without_sts_what_was_claimed_is_stopped_and_nothing_is_taken_for_gone() {
+    let mut scene = scene("nosts", |launch| launch).await;
+    // Each account has an application of this name, so that a wrong key finds no such task.
+    for id in ["2000", "3000"] {
+        let apps = json!({"apps": [format!("app-{id}"), format!("shared@{id}")]});
+        scene.simulator.set_account(id, &apps).await.unwrap();
+    }
+    for (secret, key) in [
+        ("kept", "2000-1"),
+        ("rotated", "2000-1"),
+        ("swapped", "2000-1"),
+    ] {
+        scene.put_key(secret, key).await;
+    }
+    let app = "shared@2000";
+    let all = [
+        ("stays", "kept"),
+        ("ended", "kept"),
+        ("turns", "rotated"),
+        ("strays", "swapped"),
+    ];
+    for (name, secret) in all {
+        let task = NewTask::default();
+        scene.simulator.start_task(app, name, &task).await.unwrap();
+        scene.create_from(with_key(name, "shared", secret)).await;
+        let armed = scene.until_reason(name, "Armed").await;
+        assert_eq!(account_of(&armed).as_deref(), Some("2000"), "{name}");
+    }
+    scene.operator.kill().await;
+    let fault = outage(&scene).await;
+    scene.put_key("rotated", "2000-2").await;
+    scene.put_key("swapped", "3000-1").await;
+    scene.simulator.stop_task(app, "ended").await.unwrap();
+    for (name, _) in all {
+        scene.delete(name).await;
+    }
+    scene.operator.restart().await;
+    for name in ["stays", "ended", "turns"] {
+        scene.until_gone(name).await;
+        let task = scene.simulator.task(app, name).await.unwrap();
+        assert_eq!(task.state, TaskState::Stopped, "{name}");
+    }
+    let told = scene.until_reason("strays", "CredentialsRejected").await;
+    let words = message(&told);
+    assert!(
+        words.contains("account 2000") && words.contains("STS"),
+        "{words}"
+    );
+    assert_eq!(effects(&scene, "strays").await, 0);
+    // Back again: it is known by now that it is another account's, and nothing more is sent.
+    scene.simulator.remove_fault(fault).await.unwrap();
+    scene
+        .until(
+            "strays",
+            "the key is known to be of another account",
+            |object| message(object).contains("is of another one"),
+        )
+        .await;
+    let task = scene.simulator.task(app, "strays").await.unwrap();
+    assert_eq!(task.state, TaskState::Running);
+    scene.put_key("swapped", "2000-2").await;
+    scene.until_gone("strays").await;
+    assert_eq!(effects(&scene, "strays").await, 1);
+    for name in ["stays", "turns"] {
+        assert_eq!(effects(&scene, name).await, 1, "{name}");
+    }
+}
+
+/// Secrets that are of no use to begin with, many of them, hold up nobody who comes after them: neither their readings nor the questions about them.
+#[tokio::test]
+async fn a_crowd_that_is_dead_from_the_start_holds_up_nobody() {
+    const DEAD: usize = 150;
+    let crowd = crate::scene::cluster().await.namespace("dead").await;
+    let scene = scene("alive", |launch| launch.namespace(&crowd)).await;
+    for number in 0..DEAD {
+        let name = format!("x-{number}");
+        if number % 2 == 0 {
+            scene
+                .put_key_in(&crowd, &name, &format!("nobodys-{number}"))
+                .await;
+        }
+        create_in(&scene, &crowd, with_key(&name, "app-2000", &name)).await;
+    }
+    scene.put_key("live", "2000-1").await;
+    for number in 0..10 {
+        let name = format!("y-{number}");
+        let begun = std::time::Instant::now();
+        scene.stops_with(&name, "app-2000", "live").await;
+        scene.until_reason(&name, "Armed").await;
+        scene.end(&name).await;
+        let took = begun.elapsed();
+        assert!(
+            took < std::time::Duration::from_secs(5),
+            "{name} took {took:?}"
+        );
+        assert_eq!(effects(&scene, &name).await, 1);
+    }
+}
+
+/// Two Secrets with keys of one account share its quota.
+#[tokio::test]
+async fn two_keys_of_one_account_share_its_quota() {
+    const EACH: usize = 40;
+    // Ten Stops a second.
+    let scene = scene("twokeys", |launch| launch.flags(["--quota-share", "0.02"])).await;
+    let quotas = json!({"quotas": {"StopLiveMPUTask": 10}});
+    scene.simulator.set_account("2000", &quotas).await.unwrap();
+    let mut names = Vec::new();
+    for (secret, key) in [("one", "2000-1"), ("two", "2000-2")] {
+        scene.put_key(secret, key).await;
+        for number in 0..EACH {
+            let name = format!("{secret}-{number}");
+            scene.stops_with(&name, "app-2000", secret).await;
+            names.push(name);
+        }
+    }
+    for name in &names {
+        scene.until_reason(name, "Armed").await;
+    }
+    let begun = std::time::Instant::now();
+    for name in &names {
+        scene.delete(name).await;
+    }
+    for name in &names {
+        scene.until_gone(name).await;
+    }
+    let took = begun.elapsed();
+    assert!(took.as_secs() >= 6, "eighty at ten a second in {took:?}");
+    assert_eq!(
+        keys_of(&scene, STOP, "app-2000").await,
+        ["2000-1", "2000-2"]
+    );
+    let usage = scene.simulator.quota().await.unwrap();
+    assert_eq!(support::promises::over_limits(&usage), []);
+}
