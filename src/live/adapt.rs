@@ -10,14 +10,12 @@
 //!
 //! Passive, and without a clock: every method is told the time.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::growth::Growth;
 use super::latency::Latency;
+use super::traffic::{CallId, Pending, Traffic, WINDOW};
 
-/// The length of the service's window.
-const WINDOW: Duration = Duration::from_secs(1);
 /// What is sent of what passed, after the first, the second, … sign in a row that it is too much.
 const KEPT: [f64; 4] = [Growth::EASED, 0.9, 0.75, 0.5];
 /// How long nothing more than what has passed before is tried.
@@ -38,9 +36,6 @@ const ACCIDENT: u32 = 100;
 /// How often growth and silence are looked at while somebody waits.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Names a call.
-pub(super) type CallId = u64;
-
 /// What is left of one action's quota.
 #[derive(Debug)]
 pub(super) struct Pacer {
@@ -60,14 +55,7 @@ pub(super) struct Pacer {
     lost: (u32, Option<Instant>),
     /// Calls that passed since one was lost.
     passes: u32,
-    /// The calls of the last second that the service counts, as far as is known.
-    window: VecDeque<(CallId, Instant)>,
-    pending: BTreeMap<CallId, Pending>,
-    next: CallId,
-    /// Before this one all are answered or overdue.
-    watched: CallId,
-    /// Given out and not yet sent.
-    reserved: usize,
+    traffic: Traffic,
     /// When something was given out last, and whether others stood in line then: only then is the limit in full use.
     busy: Option<(Instant, bool)>,
     latency: Latency,
@@ -85,7 +73,6 @@ enum Phase {
         next: Instant,
         pause: Duration,
         failed: u32,
-        out: bool,
     },
 }
 
@@ -95,14 +82,6 @@ struct Undo {
     known: f64,
     lowered: Option<Instant>,
     rounds: usize,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Pending {
-    sent: Instant,
-    /// Calls in the window when it was sent.
-    before: usize,
-    overdue: bool,
 }
 
 /// A call that found no room, and how that was seen.
@@ -128,11 +107,7 @@ impl Pacer {
             undo: None,
             lost: (0, None),
             passes: 0,
-            window: VecDeque::new(),
-            pending: BTreeMap::new(),
-            next: 0,
-            watched: 0,
-            reserved: 0,
+            traffic: Traffic::default(),
             busy: None,
             latency: Latency::default(),
             recovered: None,
@@ -155,36 +130,19 @@ impl Pacer {
 
     /// Lets pass what is over at `now`, and takes overdue calls for lost.
     pub fn look(&mut self, now: Instant) {
-        while self
-            .window
-            .front()
-            .is_some_and(|(_, sent)| *sent + WINDOW <= now)
-        {
-            self.window.pop_front();
-        }
-        while let Some((&id, pending)) = self.pending.range(self.watched..).next()
-            && pending.sent + self.overdue_after() <= now
-        {
-            let pending = *pending;
-            self.watched = id + 1;
-            if let Some(known) = self.pending.get_mut(&id) {
-                known.overdue = true;
-            }
+        self.traffic.pass(now);
+        while let Some(overdue) = self.traffic.take_overdue(self.overdue_after(), now) {
             self.undo.get_or_insert(Undo {
                 phase: self.phase,
                 known: self.known,
                 lowered: self.lowered,
                 rounds: self.rounds,
             });
-            self.uncount(id);
-            self.sign(pending, Sign::Overdue, now);
+            self.sign(overdue, Sign::Overdue, now);
         }
         // Nobody tells of a permit that was dropped.
-        while let Some(first) = self.pending.first_entry()
-            && first.get().overdue
-            && first.get().sent + self.deadline + WINDOW <= now
-        {
-            first.remove();
+        if self.traffic.forget(self.deadline + WINDOW, now) {
+            self.undo = None;
         }
         let is_limited = matches!(self.phase, Phase::Limited(_));
         let is_old = self
@@ -199,7 +157,7 @@ impl Pacer {
     /// Whether a call may be sent. [`Pacer::look`] comes before.
     pub fn may_send(&self, now: Instant) -> bool {
         match &self.phase {
-            Phase::Closed { next, out, .. } => !out && *next <= now,
+            Phase::Closed { since, next, .. } => *next <= now && !self.traffic.is_out_since(*since),
             Phase::Free | Phase::Limited(_) => {
                 self.has_room() && !self.waits_for_one() && !self.waits_for_answers()
             }
@@ -213,18 +171,17 @@ impl Pacer {
         }
         let look = now + LOOK;
         match &self.phase {
-            Phase::Closed { out: true, .. } => look,
-            Phase::Closed { next, .. } => *next,
-            Phase::Free | Phase::Limited(_) => self
-                .window
-                .front()
-                .map_or(look, |(_, sent)| (*sent + WINDOW).min(look)),
+            // A probe is out.
+            Phase::Closed { next, .. } => look.max(*next),
+            Phase::Free | Phase::Limited(_) => {
+                self.traffic.room_at().map_or(look, |room| room.min(look))
+            }
         }
     }
 
     /// A call is about to be sent; `others` stand in line.
     pub fn reserve(&mut self, now: Instant, others: bool) {
-        self.reserved += 1;
+        self.traffic.reserve();
         if let Some((before, true)) = self.busy
             && let Phase::Limited(growth) = &mut self.phase
         {
@@ -234,44 +191,31 @@ impl Pacer {
             growth.busy += now.saturating_duration_since(before).min(most);
         }
         self.busy = Some((now, others));
-        if let Phase::Closed { out, .. } = &mut self.phase {
-            *out = true;
-        }
     }
 
     /// It is sent now.
     pub fn sent(&mut self, now: Instant) -> CallId {
-        self.reserved = self.reserved.saturating_sub(1);
-        let id = self.next;
-        self.next += 1;
-        self.pending.insert(
-            id,
-            Pending {
-                sent: now,
-                before: self.window.len(),
-                overdue: false,
-            },
-        );
-        self.window.push_back((id, now));
-        id
+        self.traffic.sent(now)
     }
 
     /// It was not sent; `id` where it had been taken for sent.
     pub fn unused(&mut self, id: Option<CallId>) {
-        let sent = match id {
-            Some(id) => {
-                self.uncount(id);
-                self.pending.remove(&id).map(|pending| pending.sent)
-            }
-            None => {
-                self.reserved = self.reserved.saturating_sub(1);
-                None
-            }
+        let Some(id) = id else {
+            self.traffic.release();
+            return;
         };
-        if let Phase::Closed { since, out, .. } = &mut self.phase
-            && sent.is_none_or(|sent| sent >= *since)
-        {
-            *out = false;
+        self.traffic.uncount(id);
+        let ended = self.traffic.ended(id);
+        if ended.is_some_and(|ended| ended.overdue) {
+            let (count, since) = &mut self.lost;
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                *since = None;
+            }
+            // The signs of the others stand as long as nobody knows what becomes of them.
+            if !self.traffic.has_overdue() {
+                self.take_back();
+            }
         }
     }
 
@@ -286,12 +230,7 @@ impl Pacer {
                 self.reopen(failed, now);
             }
             Phase::Free | Phase::Limited(_) | Phase::Closed { .. } if pending.overdue => {
-                if let Some(before) = self.undo.take() {
-                    self.phase = before.phase;
-                    self.known = before.known;
-                    self.lowered = before.lowered;
-                    self.rounds = before.rounds;
-                }
+                self.take_back();
             }
             Phase::Free | Phase::Limited(_) | Phase::Closed { .. } => {}
         }
@@ -304,7 +243,7 @@ impl Pacer {
     pub fn refused(&mut self, id: CallId, retry_after: Option<Duration>, now: Instant) {
         if let Some(pending) = self.answered(id, now) {
             self.undo = None;
-            self.uncount(id);
+            self.traffic.uncount(id);
             let wait = retry_after.unwrap_or_default();
             self.sign(pending, Sign::Refused(wait), now);
         }
@@ -312,22 +251,32 @@ impl Pacer {
 
     /// It had no answer, and will have none.
     pub fn lost(&mut self, id: CallId, now: Instant) {
-        let Some(pending) = self.pending.remove(&id) else {
+        let Some(pending) = self.traffic.ended(id) else {
             return;
         };
         self.undo = None;
         if !pending.overdue {
-            self.uncount(id);
+            self.traffic.uncount(id);
             self.sign(pending, Sign::Lost, now);
         }
     }
 
     fn answered(&mut self, id: CallId, now: Instant) -> Option<Pending> {
-        let pending = self.pending.remove(&id)?;
+        let pending = self.traffic.ended(id)?;
         self.lost = (0, None);
         self.latency
             .answered(now.saturating_duration_since(pending.sent));
         Some(pending)
+    }
+
+    /// As it was before calls were taken for lost that are not.
+    fn take_back(&mut self) {
+        if let Some(before) = self.undo.take() {
+            self.phase = before.phase;
+            self.known = before.known;
+            self.lowered = before.lowered;
+            self.rounds = before.rounds;
+        }
     }
 
     /// From when on a call without an answer counts as lost.
@@ -335,25 +284,15 @@ impl Pacer {
         self.latency.overdue_after().min(self.deadline)
     }
 
-    fn uncount(&mut self, id: CallId) {
-        if let Ok(at) = self.window.binary_search_by_key(&id, |(id, _)| *id) {
-            self.window.remove(at);
-        }
-    }
-
     fn has_room(&self) -> bool {
-        let counted = u32::try_from(self.window.len() + self.reserved).unwrap_or(u32::MAX);
+        let counted = u32::try_from(self.traffic.counted()).unwrap_or(u32::MAX);
         f64::from(counted) < self.limit().round()
     }
 
     /// After two signs in a row the next call has to pass before others follow it.
     fn waits_for_one(&self) -> bool {
-        let is_out = || {
-            self.pending.last_key_value().is_some_and(|(_, pending)| {
-                !pending.overdue && self.lowered.is_some_and(|at| pending.sent >= at)
-            })
-        };
-        self.rounds >= 2 && (self.reserved > 0 || is_out())
+        let is_out = |at| self.traffic.is_out_since(at);
+        self.rounds >= 2 && self.lowered.is_some_and(is_out)
     }
 
     /// Whether more calls are out than there should be.
@@ -362,33 +301,32 @@ impl Pacer {
             return false;
         };
         let usual = self.limit() * latency.as_secs_f64();
-        let out = self.pending.range(self.watched..).count() + self.reserved;
-        f64::from(u32::try_from(out).unwrap_or(u32::MAX)) >= usual + OUT
+        f64::from(u32::try_from(self.traffic.out()).unwrap_or(u32::MAX)) >= usual + OUT
     }
 
     fn sign(&mut self, of: Pending, sign: Sign, now: Instant) {
+        let mut is_accident = false;
         if !sign.is_answer() {
             let (count, since) = &mut self.lost;
             *count += 1;
             since.get_or_insert(of.sent);
-            if std::mem::take(&mut self.passes) >= ACCIDENT {
-                return;
-            }
+            is_accident = std::mem::take(&mut self.passes) >= ACCIDENT;
         }
         if let Phase::Closed {
             since,
             next,
             pause,
             failed,
-            out,
         } = &mut self.phase
         {
             if of.sent >= *since {
-                *out = false;
                 *failed += 1;
                 *pause = (*pause * 2).min(PROBES.1);
                 *next = now + sign.wait().max(*pause);
             }
+            return;
+        }
+        if is_accident {
             return;
         }
         let passed = f64::from(u32::try_from(of.before).unwrap_or(u32::MAX));
@@ -459,7 +397,6 @@ impl Pacer {
             next: now + sign.wait().max(PROBES.0),
             pause: PROBES.0,
             failed: 0,
-            out: false,
         };
     }
 

@@ -14,13 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::actions::{Account, Action};
-use super::adapt::{CallId, Pacer};
+use super::adapt::Pacer;
 use super::outcome::{Delivery, Failure, Throttle};
 use super::share::QuotaShare;
+use super::traffic::{CallId, WINDOW};
 use super::turns::{Lane, Turns};
-
-/// The length of the service's window.
-const WINDOW: Duration = Duration::from_secs(1);
 
 /// How far the even pace may run late and be made up for. On a busy machine a timer is late by some milliseconds, and 500 permits in a second
 /// are 2 ms apart; without this each delay would be lost for good. The quota does not depend on it: it rests on the permits held.
@@ -51,14 +49,15 @@ pub enum Taken {
     Wait,
 }
 
-/// Leave to send one request, now. Dropped without a word, it counts as sent and never answered.
+/// Leave to send one request, now: [`Permit::sent`] tells when, and then one of the others what became of it. Dropped after the first without the
+/// second, the call counts as never answered.
 #[derive(Debug)]
 #[must_use]
 pub struct Permit {
     places: Arc<Mutex<Places>>,
-    /// Of the call, once it is taken for sent.
+    /// Of the call, once it is sent.
     call: Option<CallId>,
-    /// When the place is free if no reply comes: a second after the deadline of a call sent when the permit was taken.
+    /// When the place is free if no reply comes: a second after the call's deadline.
     silent_until: Instant,
     /// Whether the place has been accounted for.
     settled: bool,
@@ -69,6 +68,8 @@ pub struct Permit {
 struct Places {
     out: usize,
     ending: BinaryHeap<Reverse<Instant>>,
+    /// The longest that a call takes.
+    deadline: Duration,
     pacer: Pacer,
 }
 
@@ -118,6 +119,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Permit {
+    /// The call is sent at `now`. From here on its answer is waited for, and a call that is never answered is a sign.
+    pub fn sent(&mut self, now: Instant) {
+        let mut places = locked(&self.places);
+        self.silent_until = now + places.deadline + WINDOW;
+        self.call = Some(places.pacer.sent(now));
+    }
+
     /// The reply came at `now`: the place is free a second later.
     pub fn ended(mut self, now: Instant) {
         self.settle(Some(now + WINDOW), Fate::Passed(now));
@@ -183,6 +191,7 @@ impl Places {
         Self {
             out: 0,
             ending: BinaryHeap::new(),
+            deadline,
             pacer: Pacer::new(quota, deadline),
         }
     }
@@ -247,11 +256,7 @@ impl<K: Clone + Eq + Hash> Limiter<K> {
             line.serve(now);
         }
         match line.collect(&key) {
-            Some(mut permit) => {
-                permit.silent_until = now + *deadline + WINDOW;
-                permit.call = Some(locked(&permit.places).pacer.sent(now));
-                Taken::Permit(permit)
-            }
+            Some(permit) => Taken::Permit(permit),
             None => Taken::Wait,
         }
     }
@@ -427,7 +432,7 @@ impl<K: Clone + Eq + Hash> Line<K> {
             places.out += 1;
             places.pacer.reserve(now, !self.waiting.is_empty());
             drop(places);
-            // Given back or taken before it is ever sent.
+            // Given back before anything is ever sent.
             let permit = Permit {
                 places: Arc::clone(&self.places),
                 call: None,

@@ -47,7 +47,10 @@ fn slow() -> (Limiter<u32>, Instant) {
 
 fn permit(limiter: &Limiter<u32>, now: Instant, action: Action, key: u32) -> Permit {
     match limiter.take(now, &account(), action, ticket(key)) {
-        Taken::Permit(permit) => permit,
+        Taken::Permit(mut permit) => {
+            permit.sent(now);
+            permit
+        }
         Taken::Wait => panic!("{key} has to wait"),
     }
 }
@@ -408,10 +411,11 @@ fn simulate(
                 End::Silence | End::Dropped => (millis(course.latency), DEADLINE),
             };
             let percent = f64::from(u32::try_from(course.counted).unwrap());
-            let Taken::Permit(permit) = limiter.take(now, &account(key), action, ticket(key))
+            let Taken::Permit(mut permit) = limiter.take(now, &account(key), action, ticket(key))
             else {
                 panic!("{key} has to wait");
             };
+            permit.sent(now);
             counted[usize::try_from(key % accounts).unwrap()]
                 .push(now + last_count.mul_f64(percent / 100.0));
             permits.insert(key, (permit, course.end));
@@ -553,6 +557,32 @@ fn a_throttled_call_slows_its_action_for_everybody_on_its_account_alone() {
         permit(&limiter, opens, LIST, 1).close(Some(&other), opens);
         assert!(limit(&limiter, opens) > 49.0, "{other:?}");
     }
+}
+
+#[test]
+fn a_permit_that_waits_for_its_call_is_no_sign_and_a_call_that_was_never_sent_is_none_either() {
+    let limit = |limiter: &Limiter<u32>, now| {
+        let limits: HashMap<Action, f64> = limiter.limits(now).into_iter().collect();
+        limits[&LIST]
+    };
+    let (limiter, opens) = open();
+    let Taken::Permit(mut held) = limiter.take(opens, &account(), LIST, ticket(1)) else {
+        panic!("it has to wait");
+    };
+    let later = opens + DEADLINE;
+    assert!(limit(&limiter, later) > 49.0, "nothing was sent");
+    held.sent(later);
+    let late = later + Duration::from_secs(3);
+    assert!(limit(&limiter, late) < 2.0, "it is overdue");
+    held.close(Some(&Failure::nothing_to_send()), late);
+    assert!(limit(&limiter, late) > 49.0, "it found no connection");
+    // What was sent late is counted late.
+    let Taken::Permit(mut held) = limiter.take(late, &account(), LIST, ticket(1)) else {
+        panic!("it has to wait");
+    };
+    held.sent(late + DEADLINE);
+    assert_eq!(held.silent_until, late + DEADLINE * 2 + WINDOW);
+    held.unused();
 }
 
 #[test]

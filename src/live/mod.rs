@@ -25,6 +25,7 @@ pub mod relay;
 mod reply;
 pub mod share;
 pub mod sign;
+mod traffic;
 pub mod turns;
 pub mod wire;
 

@@ -138,10 +138,11 @@ async fn turn<'a>(shared: &'a Shared, read: &Read) -> Result<Turn<'a>, Failure> 
 async fn counted<T>(
     shared: &Shared,
     read: &Read,
-    turn: Turn<'_>,
+    mut turn: Turn<'_>,
     call: impl Future<Output = Reply<T>>,
 ) -> Result<T, Failure> {
     let sent = Instant::now();
+    turn.permit.sent(sent);
     let reply = call.await;
     let ended = Instant::now();
     let failure = reply.as_ref().err();

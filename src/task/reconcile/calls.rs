@@ -34,7 +34,7 @@ impl Run<'_> {
         let (access, signed) = self.shared.access(view);
         // What it fails for is told as the fault of these credentials, whatever comes in the meantime.
         self.dossier.signed = Some((view.source.clone(), signed.version));
-        let (live, permit) = match access {
+        let (live, mut permit) = match access {
             Access::Ready(live, account) => match self.turn(view, &call, &account) {
                 Some(permit) => (Ok(live), Some((permit, account))),
                 None => return Some((None, Outcome::Queued)),
@@ -61,6 +61,9 @@ impl Run<'_> {
             self.dossier.memory.sending_start();
         }
         let sent = Instant::now();
+        if let Some((permit, _)) = &mut permit {
+            permit.sent(sent);
+        }
         let (answer, record, failure) = send(live, ids, &call, relay.as_deref()).await;
         let ended = Instant::now();
         if let Some((permit, account)) = permit {
