@@ -1,7 +1,6 @@
 //! Signature V3 (dossier 6): ACS3-HMAC-SHA256 over method, path, query, headers and body.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
@@ -97,11 +96,10 @@ pub fn verify(secret: &str, string_to_sign: &str, signature: &str) -> bool {
 
 /// SHA-256 in lower-case hexadecimal digits.
 pub fn hash(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    let digest = Sha256::digest(bytes);
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(digit).collect()
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

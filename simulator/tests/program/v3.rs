@@ -9,8 +9,9 @@ use sha2::Digest as _;
 use crate::harness::{Answer, Call, Sim, date, exchange, nonce, pairs};
 
 fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
-    digits.collect::<Vec<_>>().concat()
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(digit).collect()
 }
 
 fn sha256(text: &str) -> String {
@@ -79,13 +80,12 @@ impl Signed {
     }
 
     fn canonical_request(&self) -> String {
-        let lines: Vec<String> = self
+        let lines: String = self
             .headers
             .iter()
             .filter(|(name, _)| !self.unsigned.contains(&name.as_str()))
-            .map(|(name, value)| format!("{name}:{value}\n"))
+            .flat_map(|(name, value)| [name, ":", value, "\n"])
             .collect();
-        let lines = lines.concat();
         format!(
             "{}\n/\n{}\n{lines}\n{}\n{}",
             self.method,
@@ -115,12 +115,11 @@ impl Signed {
     }
 
     fn request_authorized(&self, authorization: &str) -> String {
-        let lines: Vec<String> = self
+        let lines: String = self
             .headers
             .iter()
-            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .flat_map(|(name, value)| [name, ": ", value, "\r\n"])
             .collect();
-        let lines = lines.concat();
         format!(
             "{} /?{} HTTP/1.1\r\n{lines}authorization: {authorization}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{}",
             self.method,
