@@ -97,6 +97,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         live,
         limiter: Limiter::new(started, settings.paces.call_deadline, settings.quota_share),
         account: Account::new(OWN_ACCOUNT),
+        unsigned: Mutex::default(),
         policy,
         paces: settings.paces,
         metrics: metrics.clone(),

@@ -97,6 +97,17 @@ impl Client {
         }
     }
 
+    /// The same client, signing with what is at hand now: none of its calls waits for credentials. `None` where they are being fetched;
+    /// [`Client::credentials`] tells when that is over.
+    ///
+    /// # Errors
+    /// When there is nothing to sign with: as a call would fail that was never sent.
+    #[must_use]
+    pub fn at_hand(&self) -> Option<Result<Self, Failure>> {
+        let held = self.credentials.at_hand()?;
+        Some(held.map(|credentials| self.with_credentials(credentials)))
+    }
+
     /// One request, and what became of it. None of `hidden` is shown in it.
     pub(super) async fn call<T>(
         &self,
@@ -149,7 +160,8 @@ impl Client {
     }
 
     /// Where the credentials come from.
-    pub(super) fn credentials(&self) -> &Provider {
+    #[must_use]
+    pub fn credentials(&self) -> &Provider {
         &self.credentials
     }
 

@@ -75,6 +75,7 @@ pub async fn run(shared: Arc<Shared>, health: Arc<Health>, scope: Scope) {
     };
     let mut policy = controller.shared.policy.changes();
     let shared = controller.shared.clone();
+    let mut credentials = shared.live.credentials().ends();
     while !draining.is_cancelled() {
         controller.start_what_is_ready();
         let wake = controller.next_wake();
@@ -85,6 +86,7 @@ pub async fn run(shared: Arc<Shared>, health: Arc<Health>, scope: Scope) {
             Some(read) = controller.reads.join_next() => controller.read(read),
             Some(fetched) = controller.errands.join_next() => controller.fetched(fetched),
             Ok(()) = policy.changed() => controller.look_at_all(),
+            Ok(()) = credentials.changed() => controller.credentials_fetched(),
             () = shared.wake.notified() => {}
             () = tokio::time::sleep_until(wake.into()) => {}
         }
@@ -215,6 +217,13 @@ impl Controller {
             observatory.ended(ended, &self.shared.store(), &self.shared.paces, moment)
         };
         self.look_at(look);
+    }
+
+    /// The operator's own are there, or why there are none.
+    fn credentials_fetched(&mut self) {
+        let waiting = std::mem::take(&mut *self.shared.unsigned());
+        self.look_at(waiting.into_iter().collect());
+        self.shared.read_turn.notify_waiters();
     }
 
     fn look_at_all(&mut self) {

@@ -16,6 +16,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -78,6 +79,8 @@ pub struct Shared {
     pub limiter: Limiter<Caller>,
     /// The account of the operator's own credentials.
     pub account: Account,
+    /// Objects whose calls wait until the operator's own credentials are fetched.
+    pub unsigned: Mutex<HashSet<Key>>,
     /// Who may name what with the operator's own credentials.
     pub policy: PolicyInForce,
     /// The paces in force.
@@ -120,15 +123,27 @@ impl Shared {
         self.keyring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Objects whose calls wait until the operator's own credentials are fetched.
+    pub fn unsigned(&self) -> MutexGuard<'_, HashSet<Key>> {
+        self.unsigned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What a call about the object is made with now, and how it is signed.
     pub fn access(&self, view: &View) -> (Access, Signed) {
         let mut keyring = self.keyring();
         let (granted, signed) = keyring.grant(view, self.now().mono);
         let account = keyring.accounts().line(&view.source);
-        (
-            self.with(granted, account.as_ref().map(AccountId::as_str)),
-            signed,
-        )
+        drop(keyring);
+        let account = account.as_ref().map(AccountId::as_str);
+        let access = match self.with(granted.clone(), account) {
+            Access::Later(_) if matches!(granted, Granted::Own) => {
+                self.unsigned().insert(view.key.clone());
+                // The fetch may have ended before it was in there.
+                self.with(granted, account)
+            }
+            access @ (Access::Ready(..) | Access::Refused(_) | Access::Later(_)) => access,
+        };
+        (access, signed)
     }
 
     /// What a bulk read is made with now.
@@ -136,12 +151,18 @@ impl Shared {
         let mut keyring = self.keyring();
         let granted = keyring.grant_read(source);
         let account = keyring.accounts().line(source);
+        drop(keyring);
         self.with(granted, account.as_ref().map(AccountId::as_str))
     }
 
     fn with(&self, granted: Granted, account: Option<&str>) -> Access {
         let live = match granted {
-            Granted::Own => self.live.clone(),
+            // Neither a place in a quota nor one among the reconciles is held while they are fetched.
+            Granted::Own => match self.live.at_hand() {
+                Some(Ok(live)) => live,
+                Some(Err(failure)) => return Access::Refused(Box::new(failure)),
+                None => return Access::Later(None),
+            },
             Granted::These(credentials) => self
                 .live
                 .with_credentials(Provider::fixed(Some(credentials))),

@@ -110,6 +110,8 @@ pub(super) struct Keeper {
     state: Mutex<State>,
     /// A fetch has ended, or is due earlier than before.
     changed: Notify,
+    /// Tells everybody who does not wait for it that a fetch has ended.
+    ended: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -137,25 +139,41 @@ impl Keeper {
             world,
             state: Mutex::default(),
             changed: Notify::new(),
+            ended: watch::Sender::new(()),
         })
     }
 
     /// What to sign with; waits for a fetch only where nothing usable is held.
     pub async fn current(self: &Arc<Self>) -> Result<Arc<Credentials>, Failure> {
         loop {
-            let fetch = {
-                let mut state = self.state();
-                match state.schedule.advise((self.world.now)()) {
-                    Advice::Use(credentials) => return Ok(credentials),
-                    Advice::UseAndFetch(credentials) => {
-                        self.fetch(&mut state);
-                        return Ok(credentials);
-                    }
-                    Advice::Fail(failure) => return Err(failure),
-                    Advice::Fetch => self.fetch(&mut state),
-                }
-            };
-            self.until_over(fetch).await;
+            match self.held() {
+                Ok(known) => return known,
+                Err(fetch) => self.until_over(fetch).await,
+            }
+        }
+    }
+
+    /// What to sign with, without waiting: `None` where a fetch is under way for it, whose end [`Keeper::ends`] tells.
+    pub fn at_hand(self: &Arc<Self>) -> Option<Result<Arc<Credentials>, Failure>> {
+        self.held().ok()
+    }
+
+    /// Changes at the end of each fetch.
+    pub fn ends(&self) -> watch::Receiver<()> {
+        self.ended.subscribe()
+    }
+
+    /// What to sign with, or else the fetch that is under way for it.
+    fn held(self: &Arc<Self>) -> Result<Result<Arc<Credentials>, Failure>, watch::Receiver<()>> {
+        let mut state = self.state();
+        match state.schedule.advise((self.world.now)()) {
+            Advice::Use(credentials) => Ok(Ok(credentials)),
+            Advice::UseAndFetch(credentials) => {
+                self.fetch(&mut state);
+                Ok(Ok(credentials))
+            }
+            Advice::Fail(failure) => Ok(Err(failure)),
+            Advice::Fetch => Err(self.fetch(&mut state)),
         }
     }
 
@@ -259,6 +277,7 @@ impl Keeper {
         };
         drop(state);
         self.changed.notify_one();
+        self.ended.send_replace(());
         (self.observer)(Refresh { source, result });
     }
 
@@ -275,6 +294,7 @@ impl Keeper {
             let failure = Failure::no_credentials(Class::ServiceUnavailable, words);
             let now = (self.world.now)();
             state.schedule.failed(failure, now, (self.world.jitter)());
+            self.ended.send_replace(());
         }
     }
 

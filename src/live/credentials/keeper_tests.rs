@@ -124,6 +124,31 @@ async fn settle() {
 }
 
 #[tokio::test]
+async fn who_does_not_wait_is_told_of_the_end() {
+    let mut stage = stage();
+    let mut ends = stage.keeper.ends();
+    for _ in 0..3 {
+        assert!(stage.keeper.at_hand().is_none());
+        settle().await;
+    }
+    assert_eq!(stage.fetches(), 1);
+    assert!(ends.changed().now_or_never().is_none());
+    stage.fail(outage());
+    settle().await;
+    assert!(ends.changed().now_or_never().is_some());
+    let failure = stage.keeper.at_hand().unwrap().unwrap_err();
+    assert_eq!(failure.message, "outage");
+
+    stage.at(60);
+    assert!(stage.keeper.at_hand().is_none());
+    stage.give(triple("a", HOUR));
+    settle().await;
+    assert!(ends.changed().now_or_never().is_some());
+    let held = stage.keeper.at_hand().unwrap().unwrap();
+    assert_eq!(held.key_id(), "a");
+}
+
+#[tokio::test]
 async fn however_many_wait_there_is_one_fetch() {
     let mut stage = stage();
     let keeper = stage.keeper.clone();

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::Credentials;
 use super::ecs::EcsSource;
 use super::environment::Origin;
@@ -21,6 +23,8 @@ pub struct Provider(Kind);
 enum Kind {
     Fixed(Option<Arc<Credentials>>),
     Kept(Arc<Keeper>),
+    /// These, of those.
+    Held(Arc<Credentials>, Arc<Keeper>),
 }
 
 /// What a provider needs to fetch credentials.
@@ -86,6 +90,33 @@ impl Provider {
         match &self.0 {
             Kind::Fixed(credentials) => credentials.clone().ok_or_else(credentials_missing),
             Kind::Kept(keeper) => keeper.current().await,
+            Kind::Held(credentials, _) => Ok(credentials.clone()),
+        }
+    }
+
+    /// A provider of what is to be signed with now, for which no call waits; `None` where that is being fetched, and [`Provider::ends`] tells when
+    /// it is worth asking again.
+    ///
+    /// # Errors
+    /// As those of [`Provider::current`].
+    #[must_use]
+    pub fn at_hand(&self) -> Option<Result<Self, Failure>> {
+        match &self.0 {
+            Kind::Fixed(None) => Some(Err(credentials_missing())),
+            Kind::Fixed(Some(_)) => Some(Ok(self.clone())),
+            Kind::Kept(keeper) | Kind::Held(_, keeper) => {
+                let held = keeper.at_hand()?;
+                Some(held.map(|credentials| Self(Kind::Held(credentials, keeper.clone()))))
+            }
+        }
+    }
+
+    /// Changes at the end of each fetch; closed where nothing is ever fetched.
+    #[must_use]
+    pub fn ends(&self) -> watch::Receiver<()> {
+        match &self.0 {
+            Kind::Fixed(_) => watch::channel(()).1,
+            Kind::Kept(keeper) | Kind::Held(_, keeper) => keeper.ends(),
         }
     }
 
@@ -95,7 +126,7 @@ impl Provider {
     pub fn rejected(&self, refused: &Credentials) -> bool {
         match &self.0 {
             Kind::Fixed(_) => false,
-            Kind::Kept(keeper) => keeper.refused(refused),
+            Kind::Kept(keeper) | Kind::Held(_, keeper) => keeper.refused(refused),
         }
     }
 
@@ -103,7 +134,7 @@ impl Provider {
     pub async fn keep_fresh(&self) {
         match &self.0 {
             Kind::Fixed(_) => {}
-            Kind::Kept(keeper) => keeper.keep_fresh().await,
+            Kind::Kept(keeper) | Kind::Held(_, keeper) => keeper.keep_fresh().await,
         }
     }
 }

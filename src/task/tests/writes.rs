@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     events::Events,
     live::{
-        Account, Client as Live, ClientConfig, Credentials, Endpoint, Limiter, Provider,
-        QuotaShare, Signature,
+        Account, Client as Live, ClientConfig, Credentials, Endpoint, Limiter, Origin, Provider,
+        QuotaShare, Signature, Surroundings,
     },
     metrics::{Metrics, Outcome},
     policy::{Policy, PolicyInForce},
@@ -13,7 +13,7 @@ use crate::{
         cluster::{Cluster, WriteError},
         dossier::Dossier,
         reconcile::reconcile,
-        shared::{PAGES_IN_FLIGHT, Shared},
+        shared::{Access, PAGES_IN_FLIGHT, Shared},
         view::Key,
     },
 };
@@ -199,6 +199,7 @@ impl Played {
             live,
             limiter: Limiter::new(long_ago, DEADLINE, QuotaShare::WHOLE),
             account: Account::new("own"),
+            unsigned: Mutex::default(),
             policy: PolicyInForce::new(Policy::everything()),
             paces: Paces::default(),
             events: Events::start(server.client(), metrics.clone(), DEADLINE),
@@ -361,4 +362,42 @@ async fn a_finalizer_is_added_beside_those_that_came_meanwhile() {
         server.stored()["metadata"]["finalizers"],
         json!(["example.com/other", crate::api::FINALIZER])
     );
+}
+
+/// Nothing is held by who waits for credentials: no place in a quota, and none among the reconciles. Nor is the object read for a Start that cannot be
+/// signed.
+#[tokio::test]
+async fn who_has_no_credentials_yet_rests_until_they_are_fetched() {
+    let server = Server::with(deleting(), []);
+    let mut played = Played::new(&server, deleting()).await;
+    let giver = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = |address| Endpoint::parse(&format!("http://{address}"), true).unwrap();
+    let told = Arc::new(AtomicUsize::default());
+    let telling = told.clone();
+    let surroundings = Surroundings {
+        sts: endpoint(giver.local_addr().unwrap()),
+        metadata_server: endpoint(giver.local_addr().unwrap()),
+        deadline: DEADLINE,
+        proxy_from_environment: false,
+        observer: Box::new(move |_| {
+            telling.fetch_add(1, Ordering::Relaxed);
+        }),
+    };
+    let provider = Provider::of(Origin::EcsRole("node".to_owned()), surroundings).unwrap();
+    let mut ends = provider.ends();
+    played.shared.live = played.shared.live.with_credentials(provider);
+
+    assert_eq!(played.reconcile().await, Outcome::Waiting);
+    assert_eq!(told.load(Ordering::Relaxed), 0, "it was not waited for");
+    assert_eq!(played.calls(), 0);
+    assert!(played.shared.unsigned().remove(&played.key));
+    assert_eq!(played.shared.limiter.next_at(Instant::now()), None);
+
+    // The giver hangs up.
+    drop(giver.accept().await.unwrap());
+    drop(giver);
+    ends.changed().await.unwrap();
+    let (access, _) = played.shared.access(&view(deleting()));
+    assert!(matches!(access, Access::Refused(_)), "{access:?}");
+    assert!(played.shared.unsigned().is_empty());
 }

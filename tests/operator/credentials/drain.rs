@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde_json::json;
-use support::eventually;
 use support::simulator::{Call, TaskState};
+use support::{Launch, eventually};
 
 use super::{Pod, end_sessions, fetches, outage, process};
+use crate::accounts::accounts;
 use crate::oracle::{STOP, assert_stopped_first, calls_by_task, deletions, of_action};
 use crate::scene::{PATIENCE, Scene};
 use crate::storm::{Figures, LONG, crowd, delete_all, until_none};
@@ -138,4 +139,38 @@ async fn after_their_end_nothing_is_sent_until_there_are_others() {
     assert_eq!(sent.count(), 0);
     scene.simulator.remove_fault(fault).await.unwrap();
     assert_nothing_lost(&mut scene, &names).await;
+}
+
+/// The own credentials' objects are many, and all of them wait; the other one does not even notice.
+#[tokio::test]
+async fn an_sts_that_hangs_holds_up_nobody_with_other_credentials() {
+    let pod = Pod::new();
+    let patient = |launch: Launch| launch.flags(["--call-deadline", "20s"]);
+    let mut scene = process::scene(&pod, "hanging", patient).await;
+    scene.simulator.seed(&accounts()).await.unwrap();
+    scene.put_key("live", "2000-1").await;
+    scene.stops_with("other", "app-2000", "live").await;
+    scene.until_reason("other", "Armed").await;
+    let names = crowd(&scene, "hanging", COUNT).await;
+
+    let silence = json!({"action": "AssumeRoleWithOIDC", "kind": "drop"});
+    let silence = scene.simulator.order_fault(&silence).await.unwrap();
+    let before = fetches(&scene.simulator).await.len();
+    end_sessions(&scene.simulator).await;
+    delete_all(&scene, &names).await;
+    eventually("STS hangs", PATIENCE, async || {
+        let now = fetches(&scene.simulator).await.len();
+        if now > before { Ok(()) } else { Err(now) }
+    })
+    .await;
+    scene.delete("other").await;
+    scene.until_gone("other").await;
+    let asked = fetches(&scene.simulator).await;
+    assert_eq!(asked.len(), before + 1, "STS still hangs: {asked:?}");
+    assert_eq!(asked[before].end_us, None);
+
+    scene.simulator.remove_fault(silence).await.unwrap();
+    until_none(&mut scene, &mut Figures::default()).await;
+    let found = deletions(&scene, names.len() + 1).await;
+    assert_stopped_first(&scene, &found).await;
 }
