@@ -138,7 +138,8 @@ const ANSWERS: &str = "
 
 The answers that the vendor's documents describe, of this API and of those beside it, and candidates where the service's own words are not known (under `InvalidParam` the words alone
 tell). The code decides; case does not matter, and the status only where there is no known code: 403 is `access_denied`, 429 `throttled`, 408 and 5xx
-`service_unavailable`, other 4xx `request_rejected`. Any error with the header `x-acs-retry-after` is `throttled`.
+`service_unavailable`, other 4xx `request_rejected`. Any error with the header `x-acs-retry-after` is `throttled`; where it
+is 5xx without a code that has `Throttling` in it, the action may have been done all the same.
 
 | status | code | words | asked for | class | reason |
 | --- | --- | --- | --- | --- | --- |
