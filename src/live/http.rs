@@ -4,6 +4,8 @@ use std::error::Error as _;
 use std::fmt::Display;
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
+
 use super::client::ClientError;
 use super::outcome::{Answer, Body, Delivery, Wait};
 
@@ -22,7 +24,8 @@ pub(super) struct Silence {
     pub reason: String,
 }
 
-/// A client whose requests take no longer than `deadline`, and go through the environment's proxy only if that is asked for. The process must have a TLS provider installed before.
+/// A client that connects well within `deadline`, which [`exchange`] keeps, and goes through the environment's proxy only if that is asked for. The
+/// process must have a TLS provider installed before.
 ///
 /// # Errors
 /// When it cannot be set up.
@@ -37,7 +40,6 @@ pub(super) fn client(
         .redirect(reqwest::redirect::Policy::none())
         // Shorter than the whole, so that a peer that cannot be reached is told from one that does not answer.
         .connect_timeout(LONGEST_CONNECT.min(deadline / 2))
-        .timeout(deadline)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .pool_idle_timeout(IDLE_TIME);
     let http = if proxy_from_environment {
@@ -49,26 +51,26 @@ pub(super) fn client(
         .map_err(|error| ClientError::Http(causes(&error.without_url())))
 }
 
-/// Sends the request to `peer`, whose name is told where there is no answer, and reads at most so many bytes of the body.
+/// Sends the request to `peer`, whose name is told where there is no answer, and reads at most so many bytes of the body. What is not there by the
+/// deadline, from the beginning to the last byte, is not waited for: a body that is not complete then is torn.
 pub(super) async fn exchange(
     request: reqwest::RequestBuilder,
     peer: &impl Display,
     deadline: Duration,
     longest_body: usize,
 ) -> Result<Answer, Silence> {
-    let answered = tokio::time::timeout(deadline, answered(request, longest_body)).await;
-    match answered {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(silence(error, peer, deadline)),
-        Err(_) => Err(too_late(peer, deadline)),
-    }
-}
-
-async fn answered(
-    request: reqwest::RequestBuilder,
-    longest_body: usize,
-) -> Result<Answer, reqwest::Error> {
-    let mut response = request.send().await?;
+    // One moment for all of it: a body that comes drop by drop has no time of its own.
+    let until = Instant::now() + deadline;
+    let mut response = match timeout_at(until, request.send()).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => return Err(silence(error, peer)),
+        Err(_) => {
+            return Err(Silence {
+                delivery: Delivery::MayHaveArrived,
+                reason: format!("no answer from {peer} within {deadline:?}"),
+            });
+        }
+    };
     let header = |name: &str| {
         response
             .headers()
@@ -89,27 +91,27 @@ async fn answered(
     };
     let mut body = Vec::new();
     loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > longest_body => {
+        match timeout_at(until, response.chunk()).await {
+            Ok(Ok(Some(chunk))) if body.len() + chunk.len() > longest_body => {
                 return Ok(Answer {
                     body: Body::TooLong,
                     ..answer
                 });
             }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => {
+            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+            Ok(Ok(None)) => {
                 return Ok(Answer {
                     body: Body::Whole(body),
                     ..answer
                 });
             }
-            Err(_) => return Ok(answer),
+            Ok(Err(_)) | Err(_) => return Ok(answer),
         }
     }
 }
 
 /// A connection that was never made has carried nothing; of every other failure nobody knows.
-fn silence(error: reqwest::Error, peer: &impl Display, deadline: Duration) -> Silence {
+fn silence(error: reqwest::Error, peer: &impl Display) -> Silence {
     // The URL has the signed query in it.
     let error = error.without_url();
     if error.is_connect() || error.is_builder() {
@@ -118,19 +120,9 @@ fn silence(error: reqwest::Error, peer: &impl Display, deadline: Duration) -> Si
             reason: format!("cannot connect to {peer}: {}", causes(&error)),
         };
     }
-    if error.is_timeout() {
-        return too_late(peer, deadline);
-    }
     Silence {
         delivery: Delivery::MayHaveArrived,
         reason: format!("no answer from {peer}: {}", causes(&error)),
-    }
-}
-
-fn too_late(peer: &impl Display, deadline: Duration) -> Silence {
-    Silence {
-        delivery: Delivery::MayHaveArrived,
-        reason: format!("no answer from {peer} within {deadline:?}"),
     }
 }
 
