@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use reqwest::RequestBuilder;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, HOST, HeaderValue};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
@@ -139,7 +140,7 @@ impl Client {
         ];
         let secrets = [&own, hidden].concat();
 
-        let reply = match inner.send(&signed, longest_body).await {
+        let reply = match self.send(&inner.endpoint, &signed, longest_body).await {
             Ok(answer) => {
                 let date = answer.date;
                 let ids: Vec<&str> = IDS
@@ -159,15 +160,45 @@ impl Client {
         reply
     }
 
+    /// Sends what was signed, and waits for the answer.
+    pub(super) async fn send(
+        &self,
+        to: &Endpoint,
+        signed: &Signed,
+        longest_body: usize,
+    ) -> Result<Answer, Silence> {
+        let request = self.request(to, signed)?;
+        http::exchange(request, to, self.inner.deadline, longest_body).await
+    }
+
+    fn request(&self, to: &Endpoint, signed: &Signed) -> Result<RequestBuilder, Silence> {
+        let url = format!("{}?{}", to.as_str(), signed.query);
+        // An empty body, and said so, as the vendor's clients do (dossier 6.3).
+        let mut request = self
+            .inner
+            .http
+            .post(url)
+            .header(HOST, to.authority())
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_LENGTH, 0);
+        for (name, value) in &signed.headers {
+            let mut value = HeaderValue::try_from(value).map_err(|_| Silence {
+                delivery: Delivery::NeverSent,
+                reason: format!(
+                    "nothing was sent: {name} has a character that no header can carry"
+                ),
+            })?;
+            // Whoever prints the request shows neither token nor signature.
+            value.set_sensitive(true);
+            request = request.header(*name, value);
+        }
+        Ok(request)
+    }
+
     /// Where the credentials come from.
     #[must_use]
     pub fn credentials(&self) -> &Provider {
         &self.credentials
-    }
-
-    /// Connections.
-    pub(super) fn http(&self) -> &reqwest::Client {
-        &self.inner.http
     }
 
     /// Where STS is.
@@ -175,9 +206,9 @@ impl Client {
         &self.inner.sts
     }
 
-    /// The most that one request may take.
-    pub(super) fn deadline(&self) -> Duration {
-        self.inner.deadline
+    /// How each request is signed.
+    pub(super) fn signature(&self) -> Signature {
+        self.inner.signature
     }
 
     /// The service's clock, as far as it has told.
@@ -198,30 +229,6 @@ impl Client {
                 failure
             }
         })
-    }
-}
-
-impl Inner {
-    async fn send(&self, signed: &Signed, longest_body: usize) -> Result<Answer, Silence> {
-        let url = format!("{}?{}", self.endpoint.as_str(), signed.query);
-        // An empty body, and said so, as the vendor's clients do (dossier 6.3).
-        let mut request = self
-            .http
-            .post(url)
-            .header(HOST, self.endpoint.authority())
-            .header(ACCEPT, "application/json")
-            .header(CONTENT_LENGTH, 0);
-        for (name, value) in &signed.headers {
-            let mut value = HeaderValue::try_from(value).map_err(|_| Silence {
-                delivery: Delivery::NeverSent,
-                reason: format!(
-                    "nothing was sent: {name} has a character that no header can carry"
-                ),
-            })?;
-            value.set_sensitive(true);
-            request = request.header(*name, value);
-        }
-        http::exchange(request, &self.endpoint, self.deadline, longest_body).await
     }
 }
 

@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::tests::{
-    LONG, SECRET, TOKEN, app, client_signing, credentials, header, http, ok, peer, query,
-    signed_stop_meets, task,
+    LONG, SECRET, TOKEN, app, client_signing, credentials, header, http, ok, parameters, peer,
+    query, signed_stop_meets, task,
 };
 use super::*;
 
@@ -48,6 +48,55 @@ async fn what_is_sent_with_v3_is_what_was_signed() {
     assert_eq!(header(head, "x-acs-security-token"), Some(TOKEN));
     assert_eq!(header(head, "content-length"), Some("0"));
     assert_eq!(header(head, "accept"), Some("application/json"));
+}
+
+/// The question whose the key is goes to another API, but is signed like everything else.
+#[tokio::test]
+async fn whose_the_key_is_is_asked_with_the_signature_that_is_chosen() {
+    for signature in [Signature::V1, Signature::V3] {
+        let mut peer = peer([ok(r#"{"RequestId":"r-1","AccountId":"1234"}"#)]).await;
+        let client = client_signing(signature, peer.address, LONG);
+        let account = client.caller_account().await.unwrap().value;
+        assert_eq!(account.as_str(), "1234");
+        let head = peer.heads.try_recv().unwrap();
+        let asked = match signature {
+            Signature::V1 => {
+                assert_eq!(header(&head, "authorization"), None);
+                let sent = parameters(&head);
+                ["Action", "Version"].map(|name| sent[name].clone())
+            }
+            Signature::V3 => {
+                assert_eq!(query(&head), "");
+                assert_eq!(header(&head, "x-acs-security-token"), Some(TOKEN));
+                let names = ["x-acs-action", "x-acs-version"];
+                names.map(|name| header(&head, name).unwrap().to_owned())
+            }
+        };
+        assert_eq!(asked, ["GetCallerIdentity", "2015-04-01"]);
+    }
+}
+
+/// Whoever prints a request on its way shows none of it.
+#[tokio::test]
+async fn no_header_of_the_signature_is_printed() {
+    let nobody = "127.0.0.1:1".parse().unwrap();
+    let client = client_signing(Signature::V3, nobody, LONG);
+    let nonce = "n0nc3";
+    let signed = Signature::V3.sign(
+        "127.0.0.1:1",
+        "StopLiveMPUTask",
+        &[],
+        &credentials(),
+        nonce,
+        Timestamp::now(),
+    );
+    let request = client.request(&client.inner.endpoint, &signed);
+    let request = request.ok().unwrap().build().unwrap();
+    let printed = format!("{request:?}");
+    assert!(printed.contains("x-acs-security-token"), "{printed}");
+    for secret in [TOKEN, &signed.signature, nonce, "testid"] {
+        assert!(!printed.contains(secret), "{secret} in {printed}");
+    }
 }
 
 /// The real refusal of a V3 signature repeats the whole canonical request, its headers included; so may any other answer.

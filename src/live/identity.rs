@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use reqwest::header::{ACCEPT, CONTENT_LENGTH};
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
@@ -11,11 +10,11 @@ use super::answer::classify;
 use super::calls::SMALL_BODY;
 use super::client::Client;
 use super::credentials::STS_VERSION;
-use super::http::{self, Silence};
+use super::http::Silence;
 use super::outcome::{Failure, Reply, judge_by, unavailable};
 use super::redact;
 use super::reply::{Misshapen, Object};
-use super::sign::v1;
+use super::sign::Operation;
 
 /// The number by which the vendor knows an account. Quotas of the Live API belong to it: the keys of one account share them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,9 +55,13 @@ impl Client {
         let credentials = &*self.credentials().current().await?;
         let nonce = Uuid::new_v4().simple().to_string();
         let action = "GetCallerIdentity";
-        let signed = v1::sign_for(
-            STS_VERSION,
-            action,
+        let sts = self.sts();
+        let signed = self.signature().sign_for(
+            sts.authority(),
+            Operation {
+                version: STS_VERSION,
+                action,
+            },
             &[],
             credentials,
             &nonce,
@@ -72,13 +75,7 @@ impl Client {
             &signed.signature,
             &nonce,
         ];
-        let sts = self.sts();
-        let request = self
-            .http()
-            .post(format!("{}?{}", sts.as_str(), signed.query))
-            .header(ACCEPT, "application/json")
-            .header(CONTENT_LENGTH, 0);
-        let reply = match http::exchange(request, sts, self.deadline(), SMALL_BODY).await {
+        let reply = match self.send(sts, &signed, SMALL_BODY).await {
             Ok(answer) => {
                 let date = answer.date;
                 // The gateway says the same whatever is asked; of all questions a page of a list has the fewest meanings of its own.

@@ -104,6 +104,8 @@ async fn live(simulator: &Simulator, client: &Client) {
     assert_eq!(listed[0].outputs, Some(relay.output_ids()));
     assert_eq!(client.list_page(&app, 1).await.unwrap().value, listed);
     client.stop(&app, &task).await.unwrap();
+    let account = client.caller_account().await.unwrap().value;
+    assert_eq!(account.as_str(), "default");
     let task = simulator.task(APP, TASK).await.unwrap();
     assert_eq!(task.state, TaskState::Stopped);
 }

@@ -44,6 +44,15 @@ impl fmt::Debug for Signed {
     }
 }
 
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation<'a> {
+    /// The version of the API that has it.
+    pub version: &'a str,
+    /// Its name.
+    pub action: &'a str,
+}
+
 impl Signature {
     /// Signs a POST of `action` with its own parameters `business` to `host` (with its port, where that is not the scheme's own).
     #[must_use]
@@ -56,9 +65,27 @@ impl Signature {
         nonce: &str,
         now: Timestamp,
     ) -> Signed {
+        let operation = Operation {
+            version: VERSION,
+            action,
+        };
+        self.sign_for(host, operation, business, credentials, nonce, now)
+    }
+
+    /// As [`Signature::sign`], for an action of another API, which has another version.
+    #[must_use]
+    pub fn sign_for(
+        self,
+        host: &str,
+        operation: Operation<'_>,
+        business: &[(&str, &str)],
+        credentials: &Credentials,
+        nonce: &str,
+        now: Timestamp,
+    ) -> Signed {
         match self {
-            Self::V1 => v1::sign(action, business, credentials, nonce, now),
-            Self::V3 => v3::sign(host, action, business, credentials, nonce, now),
+            Self::V1 => v1::sign_for(operation, business, credentials, nonce, now),
+            Self::V3 => v3::sign_for(host, operation, business, credentials, nonce, now),
         }
     }
 }

@@ -8,7 +8,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha1::Sha1;
 
-use super::{Parameters, Signed, VERSION, canonical_query, date, encode_into};
+use super::{Operation, Parameters, Signed, VERSION, canonical_query, date, encode_into};
 use crate::live::credentials::Credentials;
 
 /// Signs a POST of `action` with its own parameters `business`. A name of the protocol in `business` yields to the protocol's own value.
@@ -20,14 +20,17 @@ pub fn sign(
     nonce: &str,
     now: Timestamp,
 ) -> Signed {
-    sign_for(VERSION, action, business, credentials, nonce, now)
+    let operation = Operation {
+        version: VERSION,
+        action,
+    };
+    sign_for(operation, business, credentials, nonce, now)
 }
 
 /// As [`sign`], for an action of another API, which has another version.
 #[must_use]
 pub fn sign_for(
-    version: &str,
-    action: &str,
+    operation: Operation<'_>,
     business: &[(&str, &str)],
     credentials: &Credentials,
     nonce: &str,
@@ -37,13 +40,13 @@ pub fn sign_for(
     let mut parameters: Parameters<'_> = business.iter().copied().collect();
     parameters.extend([
         ("AccessKeyId", credentials.key_id()),
-        ("Action", action),
+        ("Action", operation.action),
         ("Format", "JSON"),
         ("SignatureMethod", "HMAC-SHA1"),
         ("SignatureNonce", nonce),
         ("SignatureVersion", "1.0"),
         ("Timestamp", date.as_str()),
-        ("Version", version),
+        ("Version", operation.version),
     ]);
     parameters.remove("Signature");
     parameters.remove("SecurityToken");
@@ -58,8 +61,8 @@ pub fn sign_for(
         query,
         // Not signed; the vendor's clients say it twice (dossier 6.3).
         headers: vec![
-            ("x-acs-action", action.to_owned()),
-            ("x-acs-version", version.to_owned()),
+            ("x-acs-action", operation.action.to_owned()),
+            ("x-acs-version", operation.version.to_owned()),
         ],
         signature,
     }

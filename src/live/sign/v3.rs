@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
-use super::{Signed, VERSION, canonical_query, date};
+use super::{Operation, Signed, VERSION, canonical_query, date};
 use crate::live::credentials::Credentials;
 
 const ALGORITHM: &str = "ACS3-HMAC-SHA256";
@@ -26,14 +26,31 @@ pub fn sign(
     nonce: &str,
     now: Timestamp,
 ) -> Signed {
+    let operation = Operation {
+        version: VERSION,
+        action,
+    };
+    sign_for(host, operation, business, credentials, nonce, now)
+}
+
+/// As [`sign`], for an action of another API, which has another version.
+#[must_use]
+pub fn sign_for(
+    host: &str,
+    operation: Operation<'_>,
+    business: &[(&str, &str)],
+    credentials: &Credentials,
+    nonce: &str,
+    now: Timestamp,
+) -> Signed {
     let query = canonical_query(&business.iter().copied().collect());
     let payload = payload_hash(b"");
     let mut headers = vec![
-        ("x-acs-action", action.to_owned()),
+        ("x-acs-action", operation.action.to_owned()),
         ("x-acs-content-sha256", payload.clone()),
         ("x-acs-date", date(now)),
         ("x-acs-signature-nonce", nonce.to_owned()),
-        ("x-acs-version", VERSION.to_owned()),
+        ("x-acs-version", operation.version.to_owned()),
     ];
     if let Some(token) = credentials.token() {
         headers.push(("x-acs-accesskey-id", credentials.key_id().to_owned()));
