@@ -57,6 +57,12 @@ fn self_signed() -> (std::net::SocketAddr, Arc<AtomicUsize>) {
     (address, requests)
 }
 
+fn client_of(config: ClientConfig) -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let credentials = Credentials::new("testid", SECRET.to_owned().into(), None);
+    Client::new(config, Provider::fixed(Some(credentials))).unwrap()
+}
+
 #[tokio::test]
 async fn a_server_whose_certificate_nobody_trusts_gets_no_request() {
     let (address, requests) = self_signed();
@@ -68,12 +74,7 @@ async fn a_server_whose_certificate_nobody_trusts_gets_no_request() {
         call_deadline: LONG,
         proxy_from_environment: false,
     };
-    let credentials = Credentials::new("testid", SECRET.to_owned().into(), None);
-    let failure = Client::new(config, Provider::fixed(Some(credentials)))
-        .unwrap()
-        .stop(&app(), &task())
-        .await
-        .unwrap_err();
+    let failure = client_of(config).stop(&app(), &task()).await.unwrap_err();
     assert_eq!(
         (failure.class, failure.delivery),
         (Class::ServiceUnavailable, Delivery::NeverSent),
@@ -185,6 +186,50 @@ async fn idle_connections_are_bounded_and_used_again() {
         "and no more than these are closed"
     );
     server.abort();
+}
+
+/// The environment is a process's own: this test runs itself once more, in one where every proxy is a dead end.
+#[tokio::test]
+async fn the_environments_proxy_is_used_only_where_that_is_asked_for() {
+    const NAMES: [&str; 3] = ["http_proxy", "HTTP_PROXY", "ALL_PROXY"];
+    const DEAD_END: &str = "http://127.0.0.1:1";
+    if std::env::var(NAMES[0]).is_ok_and(|proxy| proxy == DEAD_END) {
+        let peer = peer([Act::Say(http(200, "", r#"{"RequestId":"r"}"#))]).await;
+        let endpoint = Endpoint::parse(&format!("http://{}", peer.address), true).unwrap();
+        let stop = async |proxy_from_environment| {
+            let config = ClientConfig {
+                sts: endpoint.clone(),
+                endpoint: endpoint.clone(),
+                signature: Signature::V1,
+                call_deadline: LONG,
+                proxy_from_environment,
+            };
+            let client = client_of(config);
+            client.stop(&app(), &task()).await
+        };
+        let failure = stop(true).await.unwrap_err();
+        assert_eq!(failure.delivery, Delivery::NeverSent, "{failure:?}");
+        stop(false).await.unwrap();
+        return;
+    }
+    let name = concat!(
+        module_path!(),
+        "::the_environments_proxy_is_used_only_where_that_is_asked_for"
+    );
+    let (_, name) = name.split_once("::").unwrap();
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", name, "--nocapture"]);
+    again.env_remove("NO_PROXY").env_remove("no_proxy");
+    for name in NAMES {
+        again.env(name, DEAD_END);
+    }
+    let output = again.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn id(longest: usize) -> impl Strategy<Value = String> {

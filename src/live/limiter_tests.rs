@@ -612,6 +612,36 @@ fn who_was_throttled_hears_of_it_when_calls_pass_again_after_none_did() {
     limiter.hope(&account, STOP, 1, sent);
     limiter.forget(&1);
     assert_eq!(limiter.woken(), Vec::<u32>::new());
+    // One that was throttled after that hopes for the next time.
+    limiter.hope(&account, STOP, 1, sent);
+    limiter.hope(&account, STOP, 2, now + millis(1));
+    assert_eq!(limiter.woken(), [1]);
+}
+
+#[test]
+fn of_each_quota_a_share_is_ours() {
+    let started = Instant::now();
+    let limiter = Limiter::new(started, DEADLINE, "0.1".parse().unwrap());
+    for action in [STOP, LIST] {
+        let ours = action.quota_per_second() / 10;
+        let given = (0..2 * action.quota_per_second()).filter(|key| {
+            // All of them within one second, and as many as there are.
+            let now = started + WINDOW + WINDOW / 2 * (*key) / action.quota_per_second();
+            match limiter.take(now, &account(), action, ticket(*key)) {
+                Taken::Permit(mut permit) => {
+                    permit.sent(now);
+                    permit.ended(now);
+                    true
+                }
+                Taken::Wait => {
+                    limiter.forget(key);
+                    false
+                }
+            }
+        });
+        let given = u32::try_from(given.count()).unwrap();
+        assert!((1..=ours).contains(&given), "{action}: {given} of {ours}");
+    }
 }
 
 #[test]
