@@ -31,6 +31,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::{Notify, Semaphore},
+    task::JoinError,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -130,14 +131,15 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
         early = &mut controller => {
-            return Err(anyhow!("the controller ended by itself ({early:?}); this is a defect, please report it"));
+            return Err(defect(&early));
         }
     };
     tracing::info!("{name}: taking no more work");
     draining.cancel();
-    controller
-        .await
-        .context("the controller failed while it finished")?;
+    let end = controller.await;
+    if end.is_err() {
+        return Err(defect(&end));
+    }
     // The probes answer until the last call is over.
     ended.cancel();
     // A client that has sent half a request is not waited for.
@@ -156,6 +158,16 @@ fn keyring(credentials: &Origin) -> Keyring {
         Origin::Key(_) | Origin::Oidc(_) | Origin::EcsRole(_) => {}
     }
     keyring
+}
+
+/// How the controller ended, which should have gone on. What a panic says can hold anything, and is not shown.
+fn defect(end: &Result<(), JoinError>) -> anyhow::Error {
+    let how = match end {
+        Ok(()) => "ended by itself",
+        Err(error) if error.is_panic() => "panicked",
+        Err(_) => "was aborted",
+    };
+    anyhow!("the controller {how}; this is a defect, please report it")
 }
 
 fn warn_without_credentials(origin: &Origin) {
@@ -223,4 +235,21 @@ fn client(config: kube::Config) -> anyhow::Result<kube::Client> {
 /// What a parser says below its first line is a drawing of the place.
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default().trim()
+}
+
+#[cfg(test)]
+#[allow(clippy::panic, reason = "that is what is tested")]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_the_controller_shows_no_text_of_a_panic() {
+        let address = "rtmp://push.example.com/live/key?auth_key=1-2-3".to_owned();
+        let end = tokio::spawn(async move { panic!("{address}") }).await;
+        let shown = defect(&end);
+        let words = "the controller panicked; this is a defect, please report it";
+        assert_eq!(format!("{shown:#}"), words);
+        assert!(!format!("{shown:?}").contains("rtmp"), "{shown:?}");
+        assert!(defect(&Ok(())).to_string().contains("ended by itself"));
+    }
 }
