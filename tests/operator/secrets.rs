@@ -125,16 +125,14 @@ impl Tap {
         String::from_utf8_lossy(&self.sent.lock().unwrap()).into_owned()
     }
 
-    /// The signatures that were sent.
+    /// The signatures that were sent, as parameters or in headers.
     pub fn signatures(&self) -> Vec<String> {
         let text = self.text();
-        let values = text
-            .split("&Signature=")
-            .chain(text.split("?Signature="))
-            .skip(1);
-        let mut signatures: Vec<_> = values
-            .map(|rest| decoded(rest.split(['&', ' ']).next().unwrap()))
-            .filter(|value| value.len() == 28)
+        let mut signatures: Vec<_> = ["&Signature=", "?Signature=", ",Signature="]
+            .into_iter()
+            .flat_map(|before| text.split(before).skip(1))
+            .map(|rest| decoded(rest.split(['&', ' ', '\r']).next().unwrap()))
+            .filter(|value| [28, 64].contains(&value.len()))
             .collect();
         signatures.sort();
         signatures.dedup();
@@ -167,18 +165,24 @@ async fn pass_on(client: TcpStream, server: TcpStream, kept: Arc<Mutex<Vec<u8>>>
 struct Watched {
     scene: Scene,
     tap: Tap,
+    signature: &'static str,
     shown: String,
 }
 
 impl Watched {
     async fn new(prefix: &str, secret: &str) -> Self {
+        Self::signing("v1", prefix, secret).await
+    }
+
+    async fn signing(signature: &'static str, prefix: &str, secret: &str) -> Self {
         let simulator = support::Simulator::start().await.unwrap();
         let tap = Tap::before(simulator.addresses().api.clone()).await;
         let key = json!({"id": "STS.canary", "secret": SECRET, "token": TOKEN, "expiresAt": "2099-01-01T00:00:00Z"});
         let seed = json!({"accounts": [{"id": "default", "keys": [key], "apps": ["*"]}]});
         simulator.seed(&seed).await.unwrap();
-        let mut scene = Scene::with(prefix, |launch| {
+        let mut scene = Scene::with(&format!("{prefix}-{signature}"), |launch| {
             short(launch)
+                .flags(["--signature", signature])
                 .endpoint(&format!("http://{}", tap.address))
                 .credentials("STS.canary", secret)
                 .env("ALIBABA_CLOUD_SECURITY_TOKEN", TOKEN)
@@ -189,6 +193,7 @@ impl Watched {
         Self {
             scene,
             tap,
+            signature,
             shown: String::new(),
         }
     }
@@ -219,7 +224,11 @@ impl Watched {
         let logs = String::from_utf8_lossy(&self.scene.operator.logs()).into_owned();
         assert!(logs.contains("\"TRACE\""), "the most verbose level is on");
         // What is scanned for was really used.
-        assert!(self.tap.text().contains(&percent(TOKEN)));
+        let sent = self.tap.text();
+        match self.signature {
+            "v1" => assert!(sent.contains(&format!("&SecurityToken={}", percent(TOKEN)))),
+            _ => assert!(sent.contains(&format!("x-acs-security-token: {TOKEN}\r\n"))),
+        }
         let signatures = self.tap.signatures();
         let calls = self
             .scene
@@ -241,7 +250,16 @@ fn assert_clean(shown: &str, mut secrets: Vec<String>) {
 
 #[tokio::test]
 async fn a_service_that_echoes_everything_gives_nothing_away() {
-    let mut watched = Watched::new("echo", SECRET).await;
+    echo("v1").await;
+}
+
+#[tokio::test]
+async fn a_service_that_echoes_everything_gives_nothing_away_with_v3() {
+    echo("v3").await;
+}
+
+async fn echo(signature: &'static str) {
+    let mut watched = Watched::signing(signature, "echo", SECRET).await;
     let echo = format!(
         "got {SECRET}, {}, AccessKeySecret={SECRET}&SecurityToken={}, {TOKEN}",
         percent(SECRET),
@@ -288,7 +306,16 @@ async fn a_service_that_echoes_everything_gives_nothing_away() {
 /// The service answers a wrong signature with the string that it signed, which holds the token.
 #[tokio::test]
 async fn a_refused_signature_is_not_shown() {
-    let mut watched = Watched::new("mismatch", OTHER_SECRET).await;
+    mismatch("v1").await;
+}
+
+#[tokio::test]
+async fn a_refused_signature_is_not_shown_with_v3() {
+    mismatch("v3").await;
+}
+
+async fn mismatch(signature: &'static str) {
+    let mut watched = Watched::signing(signature, "mismatch", OTHER_SECRET).await;
     let scene = &watched.scene;
     scene.start_task("x").await;
     scene.create("x").await;
@@ -391,7 +418,16 @@ async fn a_service_that_echoes_addresses_gives_no_stream_key_away() {
 /// A life in which nothing goes wrong, with addresses from a Secret and from the spec.
 #[tokio::test]
 async fn a_life_without_faults_gives_nothing_away() {
-    let mut watched = Watched::new("plain", SECRET).await;
+    plain_life("v1").await;
+}
+
+#[tokio::test]
+async fn a_life_without_faults_gives_nothing_away_with_v3() {
+    plain_life("v3").await;
+}
+
+async fn plain_life(signature: &'static str) {
+    let mut watched = Watched::signing(signature, "plain", SECRET).await;
     let scene = &watched.scene;
     let address = [("url", &*url("x"))];
     scene
