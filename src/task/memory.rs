@@ -496,6 +496,12 @@ impl Memory {
         self.waits.clear(Action::ListRtcMpuTaskDetail);
     }
 
+    /// The object is to take over a task from now on: whether that is the one that is in its way is asked at once.
+    pub fn begin_adoption(&mut self) {
+        self.identity = None;
+        self.waits.clear(Action::ListRtcMpuTaskDetail);
+    }
+
     /// A Start is sent now: from here on its intent alone says nothing.
     pub fn sending_start(&mut self) {
         self.trail = Trail::default();

@@ -241,6 +241,14 @@ impl Run<'_> {
             self.dossier.memory.begin_id();
             self.count_waits(&waits);
         }
+        if view.adopt != self.dossier.adopt {
+            self.dossier.adopt.clone_from(&view.adopt);
+            if view.is_adopting() {
+                let waits = self.dossier.memory.waits.clone();
+                self.dossier.memory.begin_adoption();
+                self.count_waits(&waits);
+            }
+        }
         if view.is_guarded() && view.has_claim() {
             let has_started =
                 !view.has_relay || self.dossier.memory.ledger(view).state() != State::Never;

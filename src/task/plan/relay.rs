@@ -323,11 +323,17 @@ impl<'a> Life<'a> {
         }
         let claimed = self.view.claimed_outputs();
         let is_new = |output: &String| !claimed.contains(output);
-        if wanted.outputs.iter().any(is_new) {
-            if self.facts.cool_until > self.now.mono {
-                let verdict = tale::cooling_down(true, claim);
-                return self.waiting(verdict, self.facts.cool_until);
-            }
+        let has_new = wanted.outputs.iter().any(is_new);
+        // What was taken over is this object's for its deletion too, whatever crashes after the Update.
+        let is_just_adopted = match Ledger::of(&self.view.status).state() {
+            State::Never | State::Stopped => self.ledger.accepted_hash().is_none(),
+            State::Open | State::Running => false,
+        };
+        if has_new && self.facts.cool_until > self.now.mono {
+            let verdict = tale::cooling_down(true, claim);
+            return self.waiting(verdict, self.facts.cool_until);
+        }
+        if has_new || is_just_adopted {
             // Claimed before it is sent, so that no other object can start on it meanwhile.
             let both = [claimed, &wanted.outputs].concat();
             let claim = claim_of(self.view, &both, self.now);
