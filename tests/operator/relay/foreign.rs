@@ -109,6 +109,35 @@ fn adopting(name: &str, task: &str, names_it: bool) -> Value {
     manifest
 }
 
+/// As the message about a foreign task advises: the annotation comes when the object has found the task in its way.
+#[tokio::test]
+async fn a_task_in_the_way_is_taken_over_when_the_annotation_says_so() {
+    let scene = scene("advice").await;
+    let new = NewTask {
+        channel_id: Some("advised".to_owned()),
+        ..NewTask::default()
+    };
+    scene
+        .simulator
+        .start_task(APP, "advised", &new)
+        .await
+        .unwrap();
+    let advised = Relay::single(APP, "takes-advice")
+        .channel("advised")
+        .task_id("advised");
+    scene.relay(advised).await;
+    let told = scene.until_reason("takes-advice", "TaskIdInUse").await;
+    assert!(message(&told).contains(ADOPT), "{}", message(&told));
+    let asked = scene.calls(LIST, "advised").await;
+    let advice = json!({"metadata": {"annotations": {ADOPT: "advised"}}});
+    scene.merge("takes-advice", advice).await;
+    let adopted = scene.until_reason("takes-advice", "Running").await;
+    assert_eq!(scene.calls(LIST, "advised").await, asked + 1);
+    until_event(&scene, "takes-advice", "Adopted").await;
+    scene.end("takes-advice").await;
+    scene.kept(&[owner(&adopted)], 0).await;
+}
+
 #[tokio::test]
 async fn a_running_task_is_adopted_with_one_update_and_stopped_with_the_object() {
     let scene = scene("adopt").await;
@@ -162,27 +191,6 @@ async fn a_running_task_is_adopted_with_one_update_and_stopped_with_the_object()
         assert_eq!(detail["StreamURL"], json!(url(&name)), "{task}");
         owners.push(owner(&adopted));
     }
-    // As the message advises: the annotation comes when the object has found the task in its way.
-    let new = ours("advised");
-    scene
-        .simulator
-        .start_task(APP, "advised", &new)
-        .await
-        .unwrap();
-    let advised = Relay::single(APP, "takes-advice")
-        .channel("advised")
-        .task_id("advised");
-    scene.relay(advised).await;
-    let told = scene.until_reason("takes-advice", "TaskIdInUse").await;
-    assert!(message(&told).contains(ADOPT), "{}", message(&told));
-    let asked = scene.calls(LIST, "advised").await;
-    let advice = json!({"metadata": {"annotations": {ADOPT: "advised"}}});
-    scene.merge("takes-advice", advice).await;
-    let adopted = scene.until_reason("takes-advice", "Running").await;
-    assert_eq!(scene.calls(LIST, "advised").await, asked + 1);
-    until_event(&scene, "takes-advice", "Adopted").await;
-    scene.end("takes-advice").await;
-    owners.push(owner(&adopted));
     let refused = scene.until_reason("adopts-other", "TaskIdInUse").await;
     assert!(
         message(&refused).contains("channel"),
