@@ -301,7 +301,7 @@ impl Run<'_> {
         {
             let text = format!(
                 "The annotation {} takes over nothing: {why}. Its value must be the id of a task that spec.taskId names too, or of any task where \
-                 spec.taskId is absent and nothing was started yet.",
+                 spec.taskId is absent and no Start was ever tried: to take over a task of another id, create this object again with the annotation.",
                 api::ADOPT_RUNNING_TASK
             );
             tell(self.shared, view, true, "NothingToAdopt", text);

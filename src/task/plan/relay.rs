@@ -242,17 +242,28 @@ impl<'a> Life<'a> {
                 let is_current = generation == Some(self.view.generation)
                     && self.ledger.accepted_hash().is_some()
                     && reason.condition() != ConditionType::Stalled;
-                if is_current {
-                    self.settled(self.running(claim), None)
+                let verdict = if is_current {
+                    self.running(claim).but(tale::address_lost(message))
                 } else {
-                    self.settled(tale::unavailable(*reason, message, true, claim), None)
-                }
+                    self.runs_on(tale::unavailable(*reason, message, true, claim))
+                };
+                self.settled(verdict, None)
             }
         }
     }
 
     fn running(&self, claim: Option<Claim>) -> Verdict {
-        tale::running(self.view, self.facts.seen.list_denied, claim)
+        let unseen = self.facts.seen.list_denied;
+        self.runs_on(tale::running(self.view, unseen, claim))
+    }
+
+    /// The verdict on a relay that runs, with what keeps us from seeing that it does.
+    fn runs_on(&self, verdict: Verdict) -> Verdict {
+        if self.facts.seen.list_denied {
+            verdict.but(tale::unseen())
+        } else {
+            verdict
+        }
     }
 
     /// What an earlier stopping has learnt is left.
@@ -319,7 +330,7 @@ impl<'a> Life<'a> {
     fn update(&self, wanted: &Parameters) -> Step {
         let claim = Some(self.claim());
         if let Some(rival) = self.facts.output_taken {
-            return self.settled(tale::output_in_use(rival, true, claim), None);
+            return self.settled(self.runs_on(tale::output_in_use(rival, true, claim)), None);
         }
         let claimed = self.view.claimed_outputs();
         let is_new = |output: &String| !claimed.contains(output);
@@ -330,14 +341,15 @@ impl<'a> Life<'a> {
             State::Open | State::Running => false,
         };
         if has_new && self.facts.cool_until > self.now.mono {
-            let verdict = tale::cooling_down(true, claim);
+            let verdict = self.runs_on(tale::cooling_down(true, claim));
             return self.waiting(verdict, self.facts.cool_until);
         }
         if has_new || is_just_adopted {
             // Claimed before it is sent, so that no other object can start on it meanwhile.
             let both = [claimed, &wanted.outputs].concat();
             let claim = claim_of(self.view, &both, self.now);
-            let verdict = tale::updating(Some(claim))
+            let verdict = self
+                .runs_on(tale::updating(Some(claim)))
                 .with(self.ledger.clone())
                 .handling(handled_while_waiting(self.view, self.memory));
             return Step::Record(Box::new(verdict));
@@ -350,8 +362,9 @@ impl<'a> Life<'a> {
                 bought,
             },
             Turn::At(at) => {
-                let verdict = tale::update_fails(self.memory.waits.get(action), claim);
-                self.waiting(verdict, at)
+                let wait = self.memory.waits.get(action);
+                let verdict = tale::update_fails(wait, (self.paces, self.now.wall), claim);
+                self.waiting(self.runs_on(verdict), at)
             }
         }
     }

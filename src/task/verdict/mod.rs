@@ -32,6 +32,17 @@ pub struct Verdict {
     pub handled: Option<String>,
     /// The relay's story, where it has one.
     pub ledger: Option<Ledger>,
+    /// What somebody should see to beside it. Part of the message.
+    pub caveats: Vec<Caveat>,
+}
+
+/// Something that is wrong while the relay runs: the object stays as ready as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caveat {
+    /// The reason of its event.
+    pub event: &'static str,
+    /// In a sentence, with what to do.
+    pub text: String,
 }
 
 impl Verdict {
@@ -48,7 +59,16 @@ impl Verdict {
             claim,
             handled: None,
             ledger: None,
+            caveats: Vec::new(),
         }
+    }
+
+    /// With something that somebody should see to, said at the end of the message.
+    #[must_use]
+    pub fn but(mut self, caveat: Caveat) -> Self {
+        self.message = format!("{} {}", self.message, caveat.text);
+        self.caveats.push(caveat);
+        self
     }
 
     /// With the relay's story.
@@ -279,7 +299,7 @@ pub fn pursuing(
     ids: &Ids,
     trail: &Trail,
     waits: &Waits,
-    early: Early,
+    (early, state): (Early, State),
     claim: Option<Claim>,
 ) -> Verdict {
     if trail.too_early(early).is_some() {
@@ -314,7 +334,13 @@ pub fn pursuing(
             waits,
         ),
         (Stopped::Unknown | Stopped::Accepted { .. }, _) => {
-            failing(Action::StopLiveMpuTask, "The task may still run.", waits)
+            let so = match state {
+                State::Stopped => {
+                    "The relay was found stopped before; this Stop makes certain of it."
+                }
+                State::Never | State::Open | State::Running => "The task may still run.",
+            };
+            failing(Action::StopLiveMpuTask, so, waits)
         }
     };
     Verdict::new(Phase::Stopping, reason, message, claim)

@@ -258,3 +258,32 @@ async fn an_adoption_that_cannot_be_is_told_and_the_relay_is_this_objects_own() 
     }
     scene.kept(&owners, 0).await;
 }
+
+/// An output that a task of no object streams to: told as that, and taken when it is free.
+#[tokio::test]
+async fn an_output_that_a_foreign_task_holds_is_told_and_taken_when_it_is_free() {
+    let scene = scene("held").await;
+    let new = NewTask {
+        stream_urls: Some(vec![url("held")]),
+        ..NewTask::default()
+    };
+    scene
+        .simulator
+        .start_task(APP, "holder", &new)
+        .await
+        .unwrap();
+    scene.join("held").await;
+    scene.relay(Relay::single(APP, "held")).await;
+    let told = scene.until_reason("held", "OutputInUse").await;
+    assert!(
+        message(&told).contains("no object of this cluster"),
+        "{}",
+        message(&told)
+    );
+    until_event(&scene, "held", "OutputInUse").await;
+    scene.simulator.stop_task(APP, "holder").await.unwrap();
+    scene.simulator.advance(11.0).await.unwrap();
+    let running = scene.until_reason("held", "Running").await;
+    scene.end("held").await;
+    scene.kept(&[owner(&running)], 0).await;
+}

@@ -169,6 +169,12 @@ impl Life {
             .collect()
     }
 
+    /// The events of what was told last beside the verdict.
+    pub fn caveats(&self) -> Vec<&'static str> {
+        let caveats = self.last().caveats.iter();
+        caveats.map(|caveat| caveat.event).collect()
+    }
+
     /// When a call like this was sent.
     pub fn sent(&self, like: &Call) -> Vec<Duration> {
         let calls = self.calls.iter().filter(|(_, call)| call == like);

@@ -175,9 +175,9 @@ fn a_rejected_update_of_a_newer_spec_is_tried_at_once() {
     assert_eq!(life.reason(), Reason::Running);
 }
 
-/// The relay runs with the address that it was started with; only a changed spec is told to wait.
+/// The relay runs with the address that it was started with: it stays ready, and only a changed spec is told to wait.
 #[test]
-fn a_secret_that_is_gone_is_told_only_where_the_spec_has_changed() {
+fn a_secret_that_is_gone_makes_only_a_changed_spec_wait() {
     let mut life = running();
     life.wanted = Wanted::Unavailable {
         reason: Reason::WaitingForSecret,
@@ -185,6 +185,10 @@ fn a_secret_that_is_gone_is_told_only_where_the_spec_has_changed() {
     };
     life.be_silent();
     assert_eq!(life.reason(), Reason::Running);
+    assert_eq!(life.caveats(), ["OutputAddressLost"]);
+    let message = life.last_message();
+    assert!(message.contains("Secret push does not exist."), "{message}");
+    assert_eq!(life.step(), Step::Rest(None));
     life.edit(|_| ());
     life.be_silent();
     assert_eq!(
@@ -195,6 +199,66 @@ fn a_secret_that_is_gone_is_told_only_where_the_spec_has_changed() {
         life.last_message()
             .ends_with("The relay runs on as it was.")
     );
+    life.wanted = parameters("h1", &["aaaa"]);
+    life.be_silent();
+    assert_eq!((life.reason(), life.caveats().len()), (Reason::Running, 0));
+}
+
+/// A list that is denied is said whatever else there is to say of a relay that runs.
+#[test]
+fn that_a_relay_is_not_seen_any_more_is_told_beside_everything_else() {
+    let mut life = running();
+    life.seen.list_denied = true;
+    life.be_silent();
+    assert_eq!(life.reason(), Reason::Running);
+    assert_eq!(life.caveats(), ["TaskNotSeen"]);
+    life.edit(|_| ());
+    life.wanted = parameters("h2", &["bbbb"]);
+    life.act(|_, _| refused(Class::NotFoundLike));
+    assert_eq!(life.reason(), Reason::Updating);
+    assert!(
+        life.told
+            .iter()
+            .skip(1)
+            .all(|(_, told)| told.caveats.len() == 1),
+        "never left out between two verdicts, which would be an event anew"
+    );
+    assert_eq!(life.caveats(), ["TaskNotSeen"]);
+    assert!(life.last_message().contains("is not seen"));
+    life.wanted = Wanted::Unavailable {
+        reason: Reason::InvalidSpec,
+        message: "No address.".to_owned(),
+    };
+    life.be_silent();
+    assert_eq!(
+        (life.reason(), life.caveats()),
+        (Reason::InvalidSpec, vec!["TaskNotSeen"])
+    );
+    life.wanted = parameters("h1", &["aaaa"]);
+    life.seen.list_denied = false;
+    life.be_silent();
+    assert_eq!((life.reason(), life.caveats().len()), (Reason::Running, 0));
+}
+
+/// The service lets an output rest for ten seconds; one that is refused for much longer is held by a task that is no object's.
+#[test]
+fn an_output_that_something_else_holds_is_told_once_it_cannot_be_a_cool_down_any_more() {
+    let mut life = running();
+    life.edit(|_| ());
+    life.wanted = parameters("h2", &["aaaa"]);
+    let first = life.now;
+    life.run(first + SETTLE - SECOND, |_, _| refused(Class::OutputBusy));
+    assert_eq!(
+        (life.last().phase, life.reason()),
+        (Phase::Running, Reason::CoolingDown)
+    );
+    life.run(first + 4 * SETTLE, |_, _| refused(Class::OutputBusy));
+    assert_eq!(
+        (life.last().phase, life.reason()),
+        (Phase::Running, Reason::OutputInUse)
+    );
+    life.run(life.now + 4 * SETTLE, |_, _| accepted());
+    assert_eq!(life.reason(), Reason::Running);
 }
 
 #[test]
@@ -540,4 +604,25 @@ fn a_relay_whose_change_is_not_sent_still_ends_in_time() {
     life.be_silent();
     assert_eq!(life.reason(), Reason::OutputInUse);
     assert_eq!(life.step(), Step::Rest(Some(end)));
+}
+
+/// The Stop that makes certain of it may fail: that says so, and not that the relay runs.
+#[test]
+fn a_break_of_a_relay_that_is_over_says_what_its_stop_is_for() {
+    for (object, says) in [
+        (ended(relay(), "ChannelEmpty"), "makes certain"),
+        (started(relay()), "may still run"),
+    ] {
+        let mut life = Life::relay(object);
+        life.now = 10 * SETTLE;
+        life.channel(true);
+        life.edit(|view| view.desired = DesiredState::Stopped);
+        life.act(|_, _| refused(Class::AccessDenied));
+        assert_eq!(life.reason(), Reason::AccessDenied);
+        assert!(
+            life.last_message().contains(says),
+            "{}",
+            life.last_message()
+        );
+    }
 }
