@@ -45,7 +45,12 @@ async fn a_relay_waits_for_its_secret_and_says_what_is_wrong_with_it() {
             Phase::Pending,
             "Secret keyless has no key url",
         ),
-        ("web", "InvalidSpec", Phase::Failed, "rtmp://"),
+        (
+            "web",
+            "InvalidSpec",
+            Phase::Failed,
+            "key url of Secret web): ",
+        ),
     ] {
         let told = scene.until_reason(name, wanted).await;
         let words = message(&told);
