@@ -1,12 +1,15 @@
 //! What is told of an object: phase, conditions and their words, written for the person who reads them at three in the morning.
 
 pub mod relay;
+mod words;
+
+pub use words::reason;
 
 use super::{
     evidence::Sighting,
     ledger::{Ledger, State},
     ownership::Rival,
-    retry::{Cause, Wait, Waits},
+    retry::{Cause, Waits},
     trail::{Early, Look, Stopped, Trail},
     view::{Ids, View},
 };
@@ -16,6 +19,7 @@ use crate::{
 };
 use jiff::{Timestamp, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use words::{advice, fault, with_schedule};
 
 /// What the status should say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -387,111 +391,4 @@ fn failing(action: Action, so: &str, waits: &Waits) -> (Reason, String) {
         advice(wait.cause)
     );
     (reason(wait.cause), with_schedule(&text, Some(wait)))
-}
-
-pub(super) fn with_schedule(text: &str, wait: Option<&Wait>) -> String {
-    match wait {
-        Some(wait) => format!("{text} Failing {}.", wait.schedule()),
-        None => text.to_owned(),
-    }
-}
-
-pub(super) fn fault(wait: &Wait) -> String {
-    let class = match wait.cause {
-        Cause::Unconfirmed | Cause::Open => "is not confirmed",
-        Cause::Foreign => "shows a task that this object did not start",
-        Cause::Answer(class) => match class {
-            Class::NotFoundLike => "was answered not-found",
-            Class::InternalError => "failed inside the service",
-            Class::Throttled => "is throttled",
-            Class::ServiceUnavailable => "was not answered properly",
-            Class::AppIdRejected => "was refused for its application",
-            Class::RequestRejected => "was refused",
-            Class::AccessDenied => "was denied",
-            Class::ServiceNotEnabled => "was refused for the account",
-            Class::CredentialsMissing => "could not be sent",
-            Class::CredentialsRejected => "was refused for the credentials",
-            Class::ClockSkew => "was refused for its date",
-            Class::NonceUsed => "was refused as a repetition",
-            Class::ChannelAbsent => "was refused for its channel",
-            Class::TaskExists => "was refused for its task id",
-            Class::NotCleared => "was refused for a task that is not cleared yet",
-            Class::OutputBusy => "was refused for an output",
-            Class::QuotaExceeded => "was refused for the number of tasks",
-        },
-    };
-    if wait.words.is_empty() {
-        class.to_owned()
-    } else {
-        format!("{class} ({})", wait.words)
-    }
-}
-
-pub(super) fn advice(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Unconfirmed | Cause::Open | Cause::Foreign => "It is tried again.",
-        Cause::Answer(class) => match class {
-            Class::NotFoundLike
-            | Class::InternalError
-            | Class::ServiceUnavailable
-            | Class::NonceUsed => "It is tried again.",
-            Class::Throttled => {
-                "The account's quota is used up, by this operator or by others; it is tried again."
-            }
-            Class::AppIdRejected => {
-                "Check spec.appId, and that the credentials are of the account that owns it."
-            }
-            Class::RequestRejected => "The service does not take this request as it is.",
-            Class::AccessDenied => {
-                "Grant this action to the operator's credentials, or settle what the service's words say."
-            }
-            Class::ServiceNotEnabled => {
-                "Enable ApsaraVideo Live for the account, or settle what suspended it."
-            }
-            Class::CredentialsMissing => {
-                "Give the operator credentials (ALIBABA_CLOUD_ACCESS_KEY_ID and _SECRET) and restart it."
-            }
-            Class::CredentialsRejected => "Give the operator valid credentials and restart it.",
-            Class::ClockSkew => "Check the clock of the operator's node.",
-            Class::ChannelAbsent => "Nobody is in the channel yet; it is tried again.",
-            Class::TaskExists => {
-                "A task with this id exists already: choose another spec.taskId, or stop that task."
-            }
-            Class::NotCleared => "The service clears the old task by itself; it is tried again.",
-            Class::OutputBusy => {
-                "An output belongs to another task, or rests for ten seconds after one; it is tried again."
-            }
-            Class::QuotaExceeded => {
-                "The account has as many tasks as it may have: stop some, or have the vendor raise the limit."
-            }
-        },
-    }
-}
-
-/// The reason that a cause is told as.
-#[must_use]
-pub fn reason(cause: Cause) -> Reason {
-    match cause {
-        Cause::Unconfirmed => Reason::StopUnconfirmed,
-        Cause::Open => Reason::OutcomeUnknown,
-        Cause::Foreign => Reason::TaskIdInUse,
-        Cause::Answer(class) => match class {
-            Class::Throttled => Reason::Throttled,
-            Class::NotFoundLike
-            | Class::InternalError
-            | Class::ServiceUnavailable
-            | Class::ClockSkew
-            | Class::NonceUsed => Reason::ServiceUnavailable,
-            Class::AppIdRejected => Reason::AppIdRejected,
-            Class::RequestRejected => Reason::RequestRejected,
-            Class::AccessDenied => Reason::AccessDenied,
-            Class::ServiceNotEnabled => Reason::ServiceNotEnabled,
-            Class::CredentialsMissing => Reason::CredentialsMissing,
-            Class::CredentialsRejected => Reason::CredentialsRejected,
-            Class::ChannelAbsent => Reason::WaitingForChannel,
-            Class::TaskExists => Reason::TaskIdInUse,
-            Class::NotCleared | Class::OutputBusy => Reason::CoolingDown,
-            Class::QuotaExceeded => Reason::QuotaExceeded,
-        },
-    }
 }

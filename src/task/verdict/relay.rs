@@ -1,6 +1,9 @@
 //! What is told of a relay that lives.
 
-use super::{Caveat, Verdict, advice, fault, on_deletion, reason, who, with_schedule};
+use super::{
+    Caveat, Verdict, on_deletion, reason, who,
+    words::{advice, fault, with_schedule},
+};
 use crate::{
     api::{Claim, ConditionType, Phase, Reason, RestartPolicy, StopReason},
     live::{Action, Class},

@@ -6,6 +6,7 @@ use support::simulator::TaskState;
 
 use super::events::{until_told, words};
 use super::*;
+use crate::oracle::set_account;
 use mixed_stream_operator::api::{Phase, StopReason};
 
 /// Longer than a task lives in an empty channel, in simulated seconds.
@@ -295,12 +296,7 @@ async fn a_relay_that_nobody_may_look_at_says_so_until_the_list_is_granted() {
     let scene = scene("unseen").await;
     let running = scene.running("unseen").await;
     let is_said = |object: &MixedStreamTask| message(object).contains("still runs is not seen");
-    let denied = json!({"denied": [LIST]});
-    scene
-        .simulator
-        .set_account("default", &denied)
-        .await
-        .unwrap();
+    set_account(&scene, json!({"denied": [LIST]})).await;
     let told = scene.until("unseen", "that is said", is_said).await;
     assert_eq!(reason(&told), "Running");
     words(&scene, "unseen", "TaskNotSeen").await;
@@ -315,12 +311,7 @@ async fn a_relay_that_nobody_may_look_at_says_so_until_the_list_is_granted() {
         })
         .await;
     assert!(is_said(&told), "{}", message(&told));
-    let granted = json!({"denied": []});
-    scene
-        .simulator
-        .set_account("default", &granted)
-        .await
-        .unwrap();
+    set_account(&scene, json!({"denied": []})).await;
     let over = scene.until_reason("unseen", "Completed").await;
     assert!(!is_said(&over));
     until_told(

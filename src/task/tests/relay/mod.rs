@@ -1,5 +1,6 @@
 //! The planner on objects with a relay: tables of what follows from what.
 
+mod changed;
 mod open;
 mod running;
 mod start;

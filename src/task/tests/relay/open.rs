@@ -214,7 +214,7 @@ fn a_task_in_the_way_is_asked_for_at_once_and_is_this_objects_before_it_is_chang
     assert_eq!(life.reason(), Reason::TaskIdInUse);
     life.be_silent();
     life.view.adopt = Some("final-42".to_owned());
-    life.memory.begin_adoption();
+    life.memory.look_again();
     let Step::Call { call, .. } = life.step() else {
         panic!("{:?}", life.step())
     };
