@@ -219,10 +219,12 @@ impl Waits {
             .map_or(Duration::ZERO, |wait| wait.next)
     }
 
-    /// The action would carry something else now: a wait ends that a new generation would end.
+    /// The action would carry something else now: a wait ends that a new generation would end, and one for an output, which may be another.
     pub fn carries_another(&mut self, action: Action) {
-        self.by_action
-            .retain(|waiting, wait| *waiting != action || !wait.cause.ends_with_generation());
+        self.by_action.retain(|waiting, wait| {
+            let is_for_output = wait.cause == Cause::Answer(Class::OutputBusy);
+            *waiting != action || !(wait.cause.ends_with_generation() || is_for_output)
+        });
     }
 
     /// The action succeeded.

@@ -119,6 +119,30 @@ fn a_new_generation_ends_the_wait_of_a_rejected_request_only() {
     }
 }
 
+/// A changed Secret brings no new generation, and what it changes may be the output that was refused.
+#[test]
+fn other_parameters_end_the_wait_that_the_old_ones_were_for() {
+    for (class, ends) in [
+        (Class::OutputBusy, true),
+        (Class::RequestRejected, true),
+        (Class::QuotaExceeded, false),
+        (Class::Throttled, false),
+    ] {
+        let mut waits = Waits::default();
+        let fails = trouble(Cause::Answer(class));
+        for action in [Action::StartLiveMpuTask, STOP] {
+            waits.fail(action, &fails, 1, &Paces::default(), at(0), 0.9);
+        }
+        waits.carries_another(Action::StartLiveMpuTask);
+        assert_eq!(
+            waits.get(Action::StartLiveMpuTask).is_none(),
+            ends,
+            "{class:?}"
+        );
+        assert!(waits.get(STOP).is_some(), "{class:?}: it carries the same");
+    }
+}
+
 #[test]
 fn a_resigned_request_goes_at_once_then_backs_off() {
     let mut waits = Waits::default();
