@@ -247,16 +247,20 @@ pub(super) fn who(rival: &Rival) -> String {
 pub fn app_not_allowed(view: &View, claim: Option<Claim>) -> Verdict {
     let ids = view.ids.as_ref();
     let (app, task) = ids.map_or(("", ""), |ids| (ids.app.as_str(), ids.task.as_str()));
-    let deletion = match (&claim, view.policy) {
-        (None, _) => "Its deletion stops nothing.",
-        (Some(_), _) => "It named the task when that was allowed, so its deletion still counts.",
+    let deletion = match claim {
+        None => "Deleting it stops nothing.".to_owned(),
+        Some(_) => format!(
+            "It held the task when that was allowed. {}",
+            on_deletion(view)
+        ),
     };
     Verdict::new(
         Phase::Failed,
         Reason::AppNotAllowed,
         format!(
-            "The operator's application policy does not let namespace {} name task {task} of application {app} with the operator's \
-             credentials: nothing is sent. {deletion} Ask whoever runs the operator to allow it (--app-policy), or name another one.",
+            "No rule of the operator's --app-policy lets namespace {} use task {task} of application {app}: nothing is started or changed \
+             for this object. {deletion} Have whoever runs the operator add a rule, or delete this object and create one whose appId and \
+             taskId are allowed.",
             view.key.namespace
         ),
         claim,
