@@ -50,7 +50,7 @@ const fn explained(reason: Reason) -> (&'static str, &'static str) {
             "nothing: the service wants ten seconds between two uses",
         ),
         Reason::OutcomeUnknown => (
-            "a Start had no answer",
+            "a Start had no answer, or the operator was restarted while Starts were refused, so that nobody knows whether the last one was",
             "nothing: the list is asked until it is certain whether the relay runs. Where the list is denied, grant it",
         ),
         Reason::Throttled => (
@@ -70,12 +70,12 @@ const fn explained(reason: Reason) -> (&'static str, &'static str) {
             "delete one of the two objects, name another task, or take the running one over with `mixedstream.io/adopt-running-task`",
         ),
         Reason::OutputInUse => (
-            "another object has an output",
-            "name another one, or delete that object. A relay that runs runs on as it was",
+            "another object has an output, or, as the message says then, a task of no object streams to it: the service has refused for longer than `--settle-time`",
+            "name another output, or delete that object or stop that task. A relay that runs runs on as it was",
         ),
         Reason::AppNotAllowed => (
-            "`--app-policy` does not let this namespace name this application or task",
-            "change one of the two. The object's deletion stops nothing unless it held the task before",
+            "no rule of `--app-policy` lets this namespace use this application or task",
+            "have a rule added, or create the object again with ids that are allowed. Its deletion stops nothing unless it held the task before",
         ),
         Reason::InvalidSpec => (
             "the stored object cannot be read, or an address behind an output is none",

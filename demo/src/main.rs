@@ -13,7 +13,7 @@ use control_plane::Supervised;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use scenes::Scenes;
-use stage::Stage;
+use stage::{Ended, Stage};
 use timeline::Timeline;
 
 /// As shells report a program that Ctrl-C ended.
@@ -160,15 +160,29 @@ END
   curl '{admin}/calls?taskId=final-46'
   curl {admin}/faults -H 'content-type: application/json' -d '{{\"action\": \"StopLiveMPUTask\", \"kind\": \"reset\", \"times\": 2}}'
 
-  # the operator
+  # the operator; one that you end, by whatever signal, is followed by another
   curl http://{operator}/metrics
-  tail -f {log}",
+  tail -f {log}
+  kill -KILL {pid}",
         kubeconfig = plane.kubeconfig.display(),
         log = stage.operator_log.display(),
+        pid = stage.operator_id(),
     ));
-    tokio::select! {
-        () = interrupts.next() => Ok(()),
-        what = stage.broken() => anyhow::bail!(what),
+    loop {
+        let how = tokio::select! {
+            () = interrupts.next() => return Ok(()),
+            ended = stage.ended() => match ended {
+                Ended::Simulator(how) => anyhow::bail!("the simulator ended: {how}"),
+                Ended::Operator(how) => how,
+            },
+        };
+        timeline.step(&format!(
+            "the operator ended ({how}): another is started, as a Deployment would"
+        ));
+        tokio::select! {
+            () = interrupts.next() => return Ok(()),
+            replaced = stage.replace_operator(timeline) => replaced?,
+        }
     }
 }
 

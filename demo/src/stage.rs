@@ -27,6 +27,8 @@ const START: Duration = Duration::from_secs(30);
 const END: Duration = Duration::from_secs(15);
 /// Between two questions of [`until`].
 const PAUSE: Duration = Duration::from_millis(10);
+/// Where the first operator listens.
+const ANY_PORT: &str = "127.0.0.1:0";
 /// How often the operator looks at channels and tasks, so that nobody watches a timeline that stands still.
 const PACES: [&str; 5] = [
     "--channel-poll=1s",
@@ -83,7 +85,8 @@ impl Stage {
         kubectl(&ready, &shim, &established, "").await?;
         timeline.step("crds/ applied");
         let operator_log = ready.folder.join("operator.log");
-        let mut operator = operator(&ready, &shim, &addresses, &operator_log)?;
+        File::create(&operator_log)?;
+        let mut operator = operator(&ready, &shim, &addresses, &operator_log, ANY_PORT)?;
         let operator_port = started(&mut operator, &operator_log).await?;
         let kind = GroupVersionKind::gvk("mixedstream.io", "v1alpha1", "MixedStreamTask");
         let objects = Api::namespaced_with(
@@ -128,6 +131,11 @@ impl Stage {
     pub async fn kubectl(&self, arguments: &str, stdin: &str) -> anyhow::Result<String> {
         let arguments: Vec<_> = arguments.split(' ').map(str::to_owned).collect();
         kubectl(&self.ready, &self.shim, &arguments, stdin).await
+    }
+
+    /// The operator's process.
+    pub fn operator_id(&self) -> u32 {
+        self.operator.id().unwrap_or_default()
     }
 
     /// A successful answer of the operator's own port.
@@ -184,13 +192,42 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until one of the two ends, which they should not.
-    pub async fn broken(&mut self) -> String {
+    /// Waits until one of the two ends by itself.
+    pub async fn ended(&mut self) -> Ended {
         tokio::select! {
-            status = self.simulator.wait() => format!("the simulator ended: {status:?}"),
-            status = self.operator.wait() => format!("the operator ended: {status:?}"),
+            status = self.simulator.wait() => Ended::Simulator(format!("{status:?}")),
+            status = self.operator.wait() => Ended::Operator(
+                status.map_or_else(|error| error.to_string(), |status| status.to_string()),
+            ),
         }
     }
+
+    /// Starts another operator in the place of one that has ended: the same port, the same log.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub async fn replace_operator(&mut self, timeline: &Timeline) -> anyhow::Result<()> {
+        let (ready, log) = (&self.ready, &self.operator_log);
+        self.operator = operator(ready, &self.shim, &self.addresses, log, &self.operator_port)?;
+        until("the operator is ready again", START, async || {
+            self.get("/readyz").await.ok()
+        })
+        .await
+        .with_context(|| format!("its log:\n{}", tail(&self.operator_log)))?;
+        timeline.step(&format!(
+            "operator up and ready again: process {}",
+            self.operator.id().unwrap_or_default()
+        ));
+        Ok(())
+    }
+}
+
+/// What has ended by itself, or by somebody's hand; how.
+pub enum Ended {
+    /// The simulator: nothing can go on.
+    Simulator(String),
+    /// The operator.
+    Operator(String),
 }
 
 /// Asks until there is an answer.
@@ -252,6 +289,7 @@ fn operator(
     shim: &Shim,
     addresses: &Addresses,
     log: &Path,
+    listen: &str,
 ) -> anyhow::Result<Child> {
     let mut command = apart(shim, &support::binary("mixed-stream-operator"));
     // The demo shows the defaults but for the paces, whatever this shell is set up for.
@@ -264,14 +302,8 @@ fn operator(
         }
     }
     command
-        .args([
-            "run",
-            "--allow-http",
-            "--listen",
-            "127.0.0.1:0",
-            "--log-format",
-            "json",
-        ])
+        .args(["run", "--allow-http", "--log-format", "json"])
+        .args(["--listen", listen])
         .args(PACES)
         .arg("--live-endpoint")
         .arg(format!("http://{}", addresses.api))
@@ -279,7 +311,7 @@ fn operator(
         .env("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid")
         .env("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret")
         .stdout(Stdio::null())
-        .stderr(File::create(log)?);
+        .stderr(File::options().append(true).open(log)?);
     Ok(tied::spawn(command)?)
 }
 

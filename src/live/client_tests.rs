@@ -23,6 +23,11 @@ use crate::live::credentials::Credentials;
 use crate::live::outcome::{Delivery, Success};
 use crate::live::sign::v1;
 
+#[path = "client_replies_tests.rs"]
+mod replies;
+#[path = "client_secrets_tests.rs"]
+mod secrets;
+
 pub(in crate::live) const SECRET: &str = "s3cr3t/Key+1";
 pub(in crate::live) const TOKEN: &str = "CAIS+abc/def==";
 
@@ -297,143 +302,6 @@ async fn each_call_asks_for_what_it_should() {
     }
 }
 
-/// None of these is an accepted Stop, and all leave open what the service did.
-#[tokio::test]
-async fn a_200_that_is_not_the_services_is_no_success() {
-    let long = format!(
-        r#"{{"RequestId":"r","Filler":"{}"}}"#,
-        "x".repeat(SMALL_BODY)
-    );
-    for (what, act) in [
-        ("empty", ok("")),
-        ("HTML", ok("<html>Welcome! RequestId</html>")),
-        ("no object", ok(r#"["RequestId"]"#)),
-        ("no request id", ok(r#"{"Status":"ok"}"#)),
-        ("an empty request id", ok(r#"{"RequestId":" "}"#)),
-        ("more than JSON", ok(r#"{"RequestId":"r"}{"#)),
-        (
-            "half of it",
-            Act::Say(
-                "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"RequestId\":\"r\"}".to_owned(),
-            ),
-        ),
-        (
-            "half a chunk",
-            Act::Say(
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{\"RequestId\":\"r\"}"
-                    .to_owned(),
-            ),
-        ),
-        ("too long", ok(&long)),
-        (
-            "another 2xx",
-            Act::Say(http(202, "", r#"{"RequestId":"r"}"#)),
-        ),
-        (
-            "a redirect",
-            Act::Say(http(
-                307,
-                "Location: /elsewhere\r\n",
-                r#"{"RequestId":"r"}"#,
-            )),
-        ),
-        ("no HTTP", Act::Say("220 smtp ready\r\n".to_owned())),
-        ("nothing", Act::Say(String::new())),
-        ("a reset", Act::Reset),
-    ] {
-        let (reply, heads) = stop_meets(act, LONG).await;
-        let failure = reply.expect_err(what);
-        assert_eq!(
-            (failure.class, failure.delivery),
-            (Class::ServiceUnavailable, Delivery::MayHaveArrived),
-            "{what}: {failure:?}"
-        );
-        assert!(!failure.task_gone, "{what}");
-        assert_eq!(heads.len(), 1, "{what}: one call is one request");
-    }
-}
-
-#[tokio::test]
-async fn an_error_code_in_a_200_is_an_error() {
-    let (reply, _) = stop_meets(
-        ok(r#"{"RequestId":"r","Code":"InternalError","Message":"no"}"#),
-        LONG,
-    )
-    .await;
-    let failure = reply.unwrap_err();
-    assert_eq!(
-        (failure.class, failure.delivery),
-        (Class::InternalError, Delivery::Answered)
-    );
-}
-
-#[tokio::test]
-async fn a_list_without_a_list_is_not_an_empty_one() {
-    let mut peer = peer([ok(r#"{"RequestId":"r"}"#)]).await;
-    let failure = client_to(peer.address, LONG)
-        .list_task(&app(), &task())
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (failure.class, failure.delivery),
-        (Class::ServiceUnavailable, Delivery::MayHaveArrived)
-    );
-    assert!(peer.heads.try_recv().is_ok());
-}
-
-#[tokio::test]
-async fn a_list_may_be_longer_than_other_answers_but_not_endless() {
-    let filled = |length: usize| {
-        format!(
-            r#"{{"RequestId":"r","MPUTasks":[],"Filler":"{}"}}"#,
-            "x".repeat(length)
-        )
-    };
-    for (length, expected) in [(LIST_BODY - 100, true), (LIST_BODY, false)] {
-        let peer = peer([ok(&filled(length))]).await;
-        let reply = client_to(peer.address, LONG)
-            .list_task(&app(), &task())
-            .await;
-        assert_eq!(reply.is_ok(), expected, "{length}");
-    }
-}
-
-#[tokio::test]
-async fn silence_ends_at_the_deadline() {
-    let short = Duration::from_millis(200);
-    for (what, act) in [
-        ("no answer", Act::SayAndStay(String::new())),
-        (
-            "half a head",
-            Act::SayAndStay("HTTP/1.1 200 OK\r\nContent-Le".to_owned()),
-        ),
-        (
-            "half a body",
-            Act::SayAndStay("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_owned()),
-        ),
-    ] {
-        let (reply, heads) = stop_meets(act, short).await;
-        let failure = reply.expect_err(what);
-        assert_eq!(
-            (failure.class, failure.delivery),
-            (Class::ServiceUnavailable, Delivery::MayHaveArrived),
-            "{what}: {failure:?}"
-        );
-        assert_eq!(heads.len(), 1, "{what}");
-    }
-}
-
-/// Neither the deadline nor the memory is at the mercy of a peer that keeps talking.
-#[tokio::test]
-async fn an_endless_answer_is_cut_off() {
-    let head = "HTTP/1.1 200 OK\r\n\r\n{\"RequestId\":\"r\"}";
-    let (reply, _) = stop_meets(Act::Drip(head.to_owned()), LONG).await;
-    assert_eq!(
-        reply.unwrap_err().message,
-        "HTTP 200, but not the service's answer: it is too long"
-    );
-}
-
 #[tokio::test]
 async fn nobody_there_means_never_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -500,61 +368,6 @@ async fn an_error_tells_all_that_it_may() {
         request_id: Some("r-9".to_owned()),
     };
     assert_eq!(reply, Err(expected));
-}
-
-/// The service repeats the request in many ways (dossier 6.3); none of it comes through.
-#[tokio::test]
-async fn nothing_secret_is_shown_whatever_the_service_repeats() {
-    let mut peer = peer([Act::SayAndStay(http(200, "", r#"{"RequestId":"r"}"#))]).await;
-    let client = client_to(peer.address, LONG);
-    client.stop(&app(), &task()).await.unwrap();
-    assert!(!format!("{client:?}").contains(SECRET) && !format!("{client:?}").contains(TOKEN));
-    let sample = peer.heads.try_recv().unwrap();
-    assert!(sample.contains("&SecurityToken=CAIS%2Babc%2Fdef%3D%3D&"));
-
-    // The peer answers with what it was sent, in the request id and the code too.
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = client_to(listener.local_addr().unwrap(), LONG);
-    let echo = async {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
-        let head = String::from_utf8(head).unwrap();
-        let signature = parameters(&head)["Signature"].clone();
-        let message = format!(
-            "wrong: {SECRET} {TOKEN} {signature} {query} sign:POST&%2F&{query} rtmp://push.example.com/KEY?auth_key=KEY http%3A%2F%2Fh%2FKEY",
-            query = query(&head)
-        );
-        let body = serde_json::json!({"Code": TOKEN, "Message": message, "RequestId": signature})
-            .to_string();
-        stream
-            .write_all(http(400, "", &body).as_bytes())
-            .await
-            .unwrap();
-        signature
-    };
-    let (app, task) = (app(), task());
-    let (reply, signature) = tokio::join!(client.stop(&app, &task), echo);
-    let shown = format!("{:?}", reply.unwrap_err());
-    let encoded = signature
-        .replace('+', "%2B")
-        .replace('/', "%2F")
-        .replace('=', "%3D");
-    for secret in [
-        SECRET,
-        TOKEN,
-        "CAIS%2Babc",
-        &signature,
-        &encoded,
-        "KEY",
-        "auth_key",
-        "AccessKeyId",
-    ] {
-        assert!(!shown.contains(secret), "{secret} in {shown}");
-    }
-    assert!(shown.contains("rtmp://push.example.com/…"), "{shown}");
 }
 
 #[tokio::test]
@@ -663,59 +476,5 @@ async fn a_connection_that_is_never_ready_means_never_sent() {
         (failure.class, failure.delivery),
         (Class::ServiceUnavailable, Delivery::NeverSent),
         "{failure:?}"
-    );
-}
-
-/// What the libraries below say at their most talkative.
-#[derive(Clone, Default)]
-struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn no_log_line_holds_a_secret() {
-    for signature in [Signature::V1, Signature::V3] {
-        no_log_line_of_a_signed_call_holds_a_secret(signature).await;
-    }
-}
-
-async fn no_log_line_of_a_signed_call_holds_a_secret(signature: Signature) {
-    let log = Log::default();
-    let writer = log.clone();
-    // With a single dispatcher in the process, a thread that has none would switch off for all threads what it is the first to log.
-    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
-    let answer = ok(r#"{"RequestId":"r-77"}"#);
-    let (reply, heads) = signed_stop_meets(signature, answer, LONG).await;
-    drop(guard);
-    assert!(reply.is_ok());
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("r-77") && log.contains("final-42"), "{log}");
-    let sent = match signature {
-        Signature::V1 => parameters(&heads[0])["Signature"].clone(),
-        Signature::V3 => {
-            let authorization = header(&heads[0], "authorization").unwrap();
-            authorization.rsplit_once('=').unwrap().1.to_owned()
-        }
-    };
-    for secret in [SECRET, TOKEN, "SecurityToken", "Signature=", &sent] {
-        assert!(!log.contains(secret), "{secret} in {log}");
-    }
-    assert!(
-        !log.contains(" WARN ") && !log.contains(" INFO ") && !log.contains(" ERROR "),
-        "{log}"
     );
 }

@@ -4,7 +4,7 @@ use super::{
     dossier::tell,
     ledger::{Ledger, State},
     shared::Shared,
-    verdict::Verdict,
+    verdict::{Caveat, Verdict},
     view::View,
 };
 use crate::api::{ConditionType, Reason, StopReason};
@@ -17,6 +17,14 @@ pub fn announce(shared: &Shared, view: &View, verdict: &Verdict) {
     if let Some((warning, reason, text)) = &turn {
         log(view, *warning, reason, text);
         tell(shared, view, *warning, reason, text.clone());
+    }
+    let new_caveats = verdict
+        .caveats
+        .iter()
+        .filter(|caveat| !view.is_told(&caveat.text));
+    for Caveat { event, text } in new_caveats {
+        log(view, true, event, text);
+        tell(shared, view, true, event, text.clone());
     }
     if view.told_reason() == Some(verdict.reason.as_str()) {
         return;

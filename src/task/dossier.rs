@@ -65,6 +65,8 @@ pub struct Dossier {
     pub deleting_since: Option<Instant>,
     /// The empty `release-without-stop` was warned of.
     pub warned_of_empty_release: bool,
+    /// The annotation `adopt-running-task` as it was last seen.
+    pub adopt: Option<String>,
     /// An `adopt-running-task` that adopts nothing was warned of.
     pub warned_of_adoption: bool,
     /// The object as it was last seen with our finalizer and a claim on a task that it has to stop. Not once it is released.
@@ -93,6 +95,7 @@ impl Dossier {
             requested: None,
             deleting_since: None,
             warned_of_empty_release: false,
+            adopt: view.adopt.clone(),
             warned_of_adoption: false,
             owned: None,
             claim_in_doubt: false,

@@ -3,19 +3,23 @@
 //! There is no status call in this API (dossier 3.6), so that tasks and channels are observed in pages for a whole application, never one by one;
 //! for those with other credentials with theirs, since what one key may see is none of another one's business.
 
+mod interest;
+mod schedule;
+
+pub(super) use interest::{is_open, is_running, waits_for_channel};
+
+use interest::interest;
+use schedule::{Board, Verdict};
+
 use super::{
     access::{Site, Source},
-    ledger::{Ledger, State},
     retry::{Cause, Moment, Paces, Trouble, Waits},
     seen::{Channel, Fault, Seen},
     store::Store,
     trail::READING_GAP,
     view::{Key, View},
 };
-use crate::{
-    api::{ConditionType, Reason},
-    live::{Action, Class, Failure, PAGE_SIZE},
-};
+use crate::live::{Action, Class, Failure};
 use jiff::Timestamp;
 use std::{
     collections::{HashMap, HashSet},
@@ -27,10 +31,6 @@ use std::{
 const OWN_READS: usize = 8;
 /// Reads at a time with the same others: where they take long they hold up nobody else's.
 const OTHER_READS: usize = 2;
-/// More deletions than this wait for the list before they share a read.
-const CROWD: usize = 10;
-/// What was read of an application that nobody asks about is kept this long: a crowd of deletions needs two reads in a row.
-const KEPT: Duration = Duration::from_mins(1);
 
 /// What is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -105,107 +105,6 @@ struct App {
     changed: Option<Duration>,
     /// A running relay's channel was away at the last read: whether it comes back is watched closely.
     is_away: bool,
-}
-
-/// When something is read.
-#[derive(Debug, Default)]
-struct Board {
-    /// The last read began.
-    begun: Option<Duration>,
-    is_reading: bool,
-    /// Whether a read is wanted is judged at this moment again.
-    check: Duration,
-}
-
-impl App {
-    fn board(&mut self, what: What) -> &mut Board {
-        match what {
-            What::Tasks => &mut self.tasks,
-            What::Channels => &mut self.channels,
-        }
-    }
-
-    /// Nobody waits for a read, and there has been none for a while.
-    fn is_idle(&self, now: Duration) -> bool {
-        let boards = [&self.tasks, &self.channels];
-        let is_quiet = boards.iter().all(|board| {
-            let is_old = board.begun.is_none_or(|begun| begun + KEPT <= now);
-            is_old && !board.is_reading
-        });
-        is_quiet && self.crowd.is_empty() && self.asked.is_empty()
-    }
-
-    fn is_crowded(&self) -> bool {
-        let listed = self.lists[1].as_ref().map_or(0, |(_, ids)| ids.len());
-        self.crowd.len() > CROWD.max(4 * (listed / PAGE_SIZE + 1))
-    }
-
-    /// Whether a read is wanted now, and when that is to be judged again if it is not.
-    fn judge(
-        &self,
-        what: What,
-        interest: impl Fn() -> Interest,
-        paces: &Paces,
-        now: Duration,
-    ) -> Verdict {
-        let board = match what {
-            What::Tasks => &self.tasks,
-            What::Channels => &self.channels,
-        };
-        let not_before = self.waits.due(what.action(), 0);
-        if board.is_reading {
-            return Verdict::AfterThis;
-        }
-        let is_asked = match what {
-            What::Tasks => self.is_crowded(),
-            What::Channels => !self.asked.is_empty(),
-        };
-        if is_asked {
-            return if not_before <= now {
-                Verdict::Now
-            } else {
-                Verdict::At(not_before)
-            };
-        }
-        if board.check > now {
-            return Verdict::At(board.check);
-        }
-        let interest = interest();
-        let pace = match what {
-            What::Tasks if interest.running + interest.open > 0 => paces.sweep_period,
-            What::Channels if interest.waiting > 0 || (self.is_away && interest.running > 0) => {
-                paces.channel_poll.min(paces.sweep_period)
-            }
-            What::Channels if interest.running > 0 => paces.sweep_period,
-            What::Tasks | What::Channels => {
-                return Verdict::At(now + paces.channel_poll.min(paces.sweep_period));
-            }
-        };
-        let due = board
-            .begun
-            .map_or(now, |begun| begun + pace)
-            .max(not_before);
-        if due <= now {
-            Verdict::Now
-        } else {
-            // What is wanted may change meanwhile.
-            Verdict::At(due.min(now + paces.channel_poll.min(paces.sweep_period)))
-        }
-    }
-}
-
-enum Verdict {
-    Now,
-    At(Duration),
-    AfterThis,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Interest {
-    running: usize,
-    /// Whose Start has no outcome.
-    open: usize,
-    waiting: usize,
 }
 
 impl Observatory {
@@ -494,47 +393,4 @@ fn is_full(reading: &HashMap<Source, usize>, source: &Source) -> bool {
         Source::Secret(_) | Source::Unreadable => OTHER_READS,
     };
     reading.get(source).is_some_and(|reading| *reading >= most)
-}
-
-fn interest(store: &Store, site: &Site, now: Timestamp) -> Interest {
-    let mut interest = Interest::default();
-    for view in store.relays(site) {
-        if is_running(view) {
-            interest.running += 1;
-        } else {
-            interest.waiting += usize::from(waits_for_channel(view, now));
-            interest.open += usize::from(is_open(view));
-        }
-    }
-    interest
-}
-
-fn is_observed(view: &View) -> bool {
-    view.has_relay && view.is_guarded() && !view.is_deleting() && !view.suspend
-}
-
-pub(super) fn is_running(view: &View) -> bool {
-    is_observed(view) && Ledger::of(&view.status).state() == State::Running
-}
-
-pub(super) fn is_open(view: &View) -> bool {
-    is_observed(view) && Ledger::of(&view.status).state() == State::Open
-}
-
-/// Whether the object would start its relay when somebody is in the channel.
-pub(super) fn waits_for_channel(view: &View, now: Timestamp) -> bool {
-    let ledger = Ledger::of(&view.status);
-    // With an intent recorded it is about to be started, unless its channel has emptied in that moment or cannot be read.
-    let tells_of_channel = view.told_reason().is_some_and(|told| {
-        Reason::ALL.iter().any(|reason| {
-            let waits = *reason == Reason::WaitingForChannel
-                || reason.condition() == ConditionType::Stalled;
-            waits && reason.as_str() == told
-        })
-    });
-    let waits = ledger.state() != State::Open || tells_of_channel;
-    let may_start = waits && ledger.may_start(view, now);
-    // One that was not told about yet asks for itself.
-    let is_told = view.status.phase.is_some();
-    is_observed(view) && is_told && may_start
 }

@@ -54,9 +54,12 @@ fn destinations(outputs: &[said::Output], urls: &[SecretString]) -> Result<Vec<O
     }
     let mut read: Vec<Output> = Vec::with_capacity(outputs.len());
     for (at, (output, url)) in outputs.iter().zip(urls).enumerate() {
-        let field = match output.url_from {
-            Some(_) => "urlFrom (the Secret's value)",
-            None => "url",
+        let field = match &output.url_from {
+            Some(source) => {
+                let said::SecretKeyRef { name, key } = &source.secret_key_ref;
+                format!("urlFrom (key {key} of Secret {name})")
+            }
+            None => "url".to_owned(),
         };
         let output = Output::new(url.clone(), output.ali_cdn)
             .map_err(|error| format!("spec.relay.outputs[{at}].{field}: {error}"))?;

@@ -300,7 +300,7 @@ fn what_the_service_would_not_take_is_told_by_its_field_and_without_the_address(
         let relay: Relay = serde_json::from_value(spec(&from_secret)).unwrap();
         parameters(&relay, &[URL.into(), url.into()])
     };
-    let field = "spec.relay.outputs[1].urlFrom (the Secret's value): ";
+    let field = "spec.relay.outputs[1].urlFrom (key url of Secret push): ";
     for (url, words) in [
         ("https://h.example/KEY", "must begin with rtmp://"),
         ("rtmp://h.example/KEY\n", "no blank and no line break"),

@@ -75,7 +75,12 @@ impl Store {
             .get(&view.key)
             .filter(|entry| entry.view.uid == view.uid);
         let guard_seen = view.is_guarded() || same.is_some_and(|entry| entry.guard_seen);
-        let newer = same.is_some_and(|entry| entry.view.version() > view.version());
+        // The API server answers the removal of the last finalizer with the version of before: by that version a late watch still shows it.
+        let is_released = |known: &View| {
+            known.version() == view.version() && !known.is_guarded() && view.is_guarded()
+        };
+        let newer = same
+            .is_some_and(|entry| entry.view.version() > view.version() || is_released(&entry.view));
         if newer && let Some(entry) = self.entries.get_mut(&view.key) {
             // The answer to our own write was faster than the watch. The watch may still have shown our finalizer by this.
             let first = guard_seen && !entry.guard_seen;

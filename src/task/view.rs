@@ -10,6 +10,7 @@ use crate::{
     live::{AppId, ChannelId, TaskId, redact},
 };
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::DynamicObject;
 use serde::Deserialize;
 use serde_json::Value;
@@ -245,11 +246,21 @@ impl View {
     /// The reason that was told last.
     #[must_use]
     pub fn told_reason(&self) -> Option<&str> {
-        self.status
-            .conditions
+        self.ready().map(|condition| condition.reason.as_str())
+    }
+
+    /// Whether the last message says this.
+    #[must_use]
+    pub fn is_told(&self, text: &str) -> bool {
+        self.ready()
+            .is_some_and(|condition| condition.message.contains(text))
+    }
+
+    fn ready(&self) -> Option<&Condition> {
+        let conditions = &self.status.conditions;
+        conditions
             .iter()
             .find(|condition| condition.type_ == ConditionType::Ready.as_str())
-            .map(|condition| condition.reason.as_str())
     }
 
     /// The resourceVersion as a number, to tell which of two views of one uid is newer. API servers store it as one.

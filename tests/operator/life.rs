@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::PostParams;
 use mixed_stream_operator::api::{ConditionType, FINALIZER, MixedStreamTask, Phase};
 use serde_json::{Value, json};
 use support::eventually;
@@ -232,6 +235,12 @@ fn foreign(object: &MixedStreamTask) -> Value {
 #[tokio::test]
 async fn what_belongs_to_others_stays_as_it_is() {
     let scene = Scene::new("foreign").await;
+    // An owner that exists: the cluster's garbage collector deletes the objects of one that does not.
+    let owner: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "x"}})).unwrap();
+    let owner = Api::<ConfigMap>::namespaced(scene.cluster.client(), &scene.namespace)
+        .create(&PostParams::default(), &owner)
+        .await
+        .unwrap();
     let lists: [&[&str]; 3] = [
         &["example.com/a", "example.com/b"],
         &["example.com/a", FINALIZER, "example.com/b"],
@@ -247,7 +256,7 @@ async fn what_belongs_to_others_stays_as_it_is() {
                     "labels": {"app.kubernetes.io/name": "x", "empty": ""},
                     "annotations": {"example.com/note": " é\n\"quoted\" ", "mixedstream.io/unknown": "1"},
                     "finalizers": finalizers,
-                    "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "11111111-2222-3333-4444-555555555555"}],
+                    "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": owner.metadata.uid}],
                 },
                 "spec": {"appId": APP, "taskId": name, "deletionPolicy": "Stop", "suspend": false},
             }))

@@ -50,7 +50,7 @@ pub struct Relay {
     /// vendor names no limit of their number. An address must not be used by two tasks at a time, nor within ten seconds after one ended.
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(
-        validation = Rule::new("self.all(o, !has(o.url) || self.exists_one(p, has(p.url) && p.url.split('?')[0] == o.url.split('?')[0]))").message("two outputs have the same address (what follows a ? does not make another one): take one out").reason(Reason::FieldValueInvalid),
+        validation = Rule::new("self.all(o, !has(o.url) || self.exists_one(p, has(p.url) && p.url.lowerAscii().replace(':1935/', '/').split('?')[0] == o.url.lowerAscii().replace(':1935/', '/').split('?')[0] && (!o.url.matches('^rtmp://[^/?]+/') || !p.url.matches('^rtmp://[^/?]+/') || p.url.split('?')[0].split('/', 4)[3] == o.url.split('?')[0].split('/', 4)[3])))").message("two outputs have the same address (what follows a ?, the case of the host and the usual port make no difference): take one out").reason(Reason::FieldValueInvalid),
         validation = Rule::new("self.all(o, !has(o.urlFrom) || self.exists_one(p, has(p.urlFrom) && p.urlFrom.secretKeyRef.name == o.urlFrom.secretKeyRef.name && p.urlFrom.secretKeyRef.key == o.urlFrom.secretKeyRef.key))").message("two outputs take their address from the same key of the same Secret: take one out").reason(Reason::FieldValueInvalid)
     )]
     pub outputs: Vec<Output>,

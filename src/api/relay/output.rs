@@ -8,12 +8,15 @@ use std::{borrow::Cow, fmt};
 /// One address that the relay is pushed to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.url) != has(self.urlFrom)").message("give exactly one of url (the address) and urlFrom (a Secret that has it)"))]
+// The rule of the address stands here: a refusal by the field itself would show the whole address, key and all.
+#[x_kube(
+    validation = Rule::new("has(self.url) != has(self.urlFrom)").message("give exactly one of url (the address) and urlFrom (a Secret that has it)"),
+    validation = Rule::new(r"!has(self.url) || self.url.matches('^rtmp://([^\\s/?#@]*@)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?/[^\\s?#]\\S*$')").message("must be an RTMP address without blanks: rtmp://host/path or rtmp://host:port/path, with a port from 1 to 65535").field_path(".url").reason(Reason::FieldValueInvalid)
+)]
 pub struct Output {
     /// The address (URL): rtmp://host/path, at most 2048 characters. Whoever may read this object can read it; an address with a key in it
     /// belongs into a Secret, see urlFrom. Exactly one of url and urlFrom is needed.
     #[schemars(with = "IngestUrl", length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new(r"self.matches('^rtmp://([^\\s/?#@]*@)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?/[^\\s?#]\\S*$')").message("must be an RTMP address without blanks: rtmp://host/path or rtmp://host:port/path, with a port from 1 to 65535"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<IngestUrl>,
 

@@ -2,9 +2,10 @@
 //! only if that is wanted.
 
 mod starting;
+mod updating;
 
 use super::{
-    Facts, Parameters, Step, Turn, Wanted, claim_of, handled_while_waiting, on_our_clock,
+    Facts, Step, Turn, Wanted, claim_of, handled_while_waiting, on_our_clock,
     stopping::{Progress, pursue},
     tell, turn,
 };
@@ -241,7 +242,8 @@ impl<'a> Life<'a> {
         }
         let claim = Some(self.claim());
         if let Some((reason, message)) = self.unusable() {
-            return self.settled(tale::unavailable(reason, message, true, claim), None);
+            let verdict = tale::unavailable(reason, message, true, claim);
+            return self.settled(self.runs_on(verdict), None);
         }
         match self.facts.wanted {
             Wanted::Known(wanted) if self.ledger.accepted_hash() != Some(wanted.hash.as_str()) => {
@@ -266,17 +268,28 @@ impl<'a> Life<'a> {
                 let is_current = generation == Some(self.view.generation)
                     && self.ledger.accepted_hash().is_some()
                     && reason.condition() != ConditionType::Stalled;
-                if is_current {
-                    self.settled(self.running(claim), None)
+                let verdict = if is_current {
+                    self.running(claim).but(tale::address_lost(message))
                 } else {
-                    self.settled(tale::unavailable(*reason, message, true, claim), None)
-                }
+                    self.runs_on(tale::unavailable(*reason, message, true, claim))
+                };
+                self.settled(verdict, None)
             }
         }
     }
 
     fn running(&self, claim: Option<Claim>) -> Verdict {
-        tale::running(self.view, self.facts.seen.list_denied, claim)
+        let unseen = self.facts.seen.list_denied;
+        self.runs_on(tale::running(self.view, unseen, claim))
+    }
+
+    /// The verdict on a relay that runs, with what keeps us from seeing that it does.
+    fn runs_on(&self, verdict: Verdict) -> Verdict {
+        if self.facts.seen.list_denied {
+            verdict.but(tale::unseen(self.view))
+        } else {
+            verdict
+        }
     }
 
     /// What an earlier stopping has learnt is left.
@@ -338,40 +351,6 @@ impl<'a> Life<'a> {
             reason: StopReason::ChannelEmpty,
             since,
         })
-    }
-
-    fn update(&self, wanted: &Parameters) -> Step {
-        let claim = Some(self.claim());
-        if let Some(rival) = self.facts.output_taken {
-            return self.settled(tale::output_in_use(rival, true, claim), None);
-        }
-        let claimed = self.view.claimed_outputs();
-        let is_new = |output: &String| !claimed.contains(output);
-        if wanted.outputs.iter().any(is_new) {
-            if self.facts.cool_until > self.now.mono {
-                let verdict = tale::cooling_down(true, claim);
-                return self.waiting(verdict, self.facts.cool_until);
-            }
-            // Claimed before it is sent, so that no other object can start on it meanwhile.
-            let both = [claimed, &wanted.outputs].concat();
-            let claim = claim_of(self.facts, &both, self.now);
-            let verdict = tale::updating(Some(claim))
-                .with(self.ledger.clone())
-                .handling(handled_while_waiting(self.view, self.memory));
-            return Step::Record(Box::new(verdict));
-        }
-        let action = Action::UpdateLiveMpuTask;
-        let due = self.memory.waits.due(action, self.view.generation);
-        match turn(self.view, self.memory, due, self.now) {
-            Turn::Now(bought) => Step::Call {
-                call: Call::Update,
-                bought,
-            },
-            Turn::At(at) => {
-                let verdict = tale::update_fails(self.view, self.memory.waits.get(action), claim);
-                self.waiting(verdict, at)
-            }
-        }
     }
 
     /// An intent is recorded, and whether its Start took effect is not known: looks.

@@ -47,7 +47,8 @@ pub(super) fn pursue(
         Turn::Now(bought) => Progress::Next(Step::Call { call, bought }),
         Turn::At(at) => {
             let claim = view.status.claim.clone();
-            let verdict = verdict::pursuing(view, ids, &memory.trail, &memory.waits, early, claim)
+            let known = (early, ledger.state());
+            let verdict = verdict::pursuing(view, ids, &memory.trail, &memory.waits, known, claim)
                 .with(ledger.clone())
                 .handling(handled_while_waiting(view, memory));
             Progress::Next(tell(view, verdict, memory, now, Some(at)))

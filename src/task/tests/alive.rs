@@ -171,6 +171,7 @@ fn conditions_are_what_kstatus_reads() {
             claim: None,
             handled: None,
             ledger: None,
+            caveats: Vec::new(),
         };
         let status = verdict.status(&view(fresh()), &[], Timestamp::UNIX_EPOCH);
         let conditions: Vec<(&str, &str)> = status
@@ -203,6 +204,7 @@ fn the_transition_time_moves_only_with_the_status() {
         claim: None,
         handled: None,
         ledger: None,
+        caveats: Vec::new(),
     };
     let later = Timestamp::UNIX_EPOCH;
     let still_true = ready(Reason::Suspended).status(&object, &[], later);

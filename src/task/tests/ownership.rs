@@ -249,6 +249,24 @@ fn the_answer_to_our_write_is_not_undone_by_a_late_watch() {
     assert_eq!(standing(&store, &OLD), Standing::Holder);
 }
 
+/// Otherwise a task that is released already, and may be somebody else's by then, would be stopped again.
+#[test]
+fn a_release_is_not_undone_by_a_late_watch_of_the_same_version() {
+    let deleting = |finalizers: Value| {
+        view(changed(
+            HELD.object(),
+            "/metadata",
+            json!({"deletionTimestamp": "2026-01-02T04:00:00Z", "resourceVersion": "12", "finalizers": finalizers}),
+        ))
+    };
+    let mut store = store([HELD.object()]);
+    store.learned(deleting(json!(["mixedstream.io/stop-task"])));
+    store.learned(deleting(json!([])));
+    store.watched(deleting(json!(["mixedstream.io/stop-task"])));
+    let known = store.view(&HELD.key()).unwrap();
+    assert!(!known.is_guarded());
+}
+
 #[test]
 fn a_new_object_of_the_same_name_is_another_one() {
     let mut store = store([HELD.object()]);

@@ -1,22 +1,26 @@
 //! What is told of an object: phase, conditions and their words, written for the person who reads them at three in the morning.
 
 pub mod relay;
+mod words;
+
+pub use words::{became_of, general_advice, reason, told_as};
 
 use super::{
     access::{Left, Source},
     evidence::Sighting,
     ledger::{Ledger, State},
     ownership::Rival,
-    retry::{Cause, Wait, Waits},
+    retry::{Cause, Waits},
     trail::{Early, Look, Stopped, Trail},
     view::{Ids, View},
 };
 use crate::{
     api::{CallRecord, Claim, ConditionType, DeletionPolicy, MixedStreamTaskStatus, Phase, Reason},
-    live::{Action, Call, Class},
+    live::{Action, Class},
 };
 use jiff::{Timestamp, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use words::{advice, fault, with_schedule};
 
 /// What the status should say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +37,17 @@ pub struct Verdict {
     pub handled: Option<String>,
     /// The relay's story, where it has one.
     pub ledger: Option<Ledger>,
+    /// What somebody should see to beside it. Part of the message.
+    pub caveats: Vec<Caveat>,
+}
+
+/// Something that is wrong while the relay runs: the object stays as ready as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caveat {
+    /// The reason of its event.
+    pub event: &'static str,
+    /// In a sentence, with what to do.
+    pub text: String,
 }
 
 impl Verdict {
@@ -49,7 +64,16 @@ impl Verdict {
             claim,
             handled: None,
             ledger: None,
+            caveats: Vec::new(),
         }
+    }
+
+    /// With something that somebody should see to, said at the end of the message.
+    #[must_use]
+    pub fn but(mut self, caveat: Caveat) -> Self {
+        self.message = format!("{} {}", self.message, caveat.text);
+        self.caveats.push(caveat);
+        self
     }
 
     /// With the relay's story.
@@ -249,16 +273,20 @@ pub(super) fn who(rival: &Rival) -> String {
 pub fn app_not_allowed(view: &View, claim: Option<Claim>) -> Verdict {
     let ids = view.ids.as_ref();
     let (app, task) = ids.map_or(("", ""), |ids| (ids.app.as_str(), ids.task.as_str()));
-    let deletion = match (&claim, view.policy) {
-        (None, _) => "Its deletion stops nothing.",
-        (Some(_), _) => "It named the task when that was allowed, so its deletion still counts.",
+    let deletion = match claim {
+        None => "Deleting it stops nothing.".to_owned(),
+        Some(_) => format!(
+            "It held the task when that was allowed. {}",
+            on_deletion(view)
+        ),
     };
     Verdict::new(
         Phase::Failed,
         Reason::AppNotAllowed,
         format!(
-            "The operator's application policy does not let namespace {} name task {task} of application {app} with the operator's \
-             credentials: nothing is sent. {deletion} Ask whoever runs the operator to allow it (--app-policy), or name another one.",
+            "No rule of the operator's --app-policy lets namespace {} use task {task} of application {app}: nothing is started or changed \
+             for this object. {deletion} Have whoever runs the operator add a rule, or delete this object and create one whose appId and \
+             taskId are allowed.",
             view.key.namespace
         ),
         claim,
@@ -333,7 +361,7 @@ pub fn pursuing(
     ids: &Ids,
     trail: &Trail,
     waits: &Waits,
-    early: Early,
+    (early, state): (Early, State),
     claim: Option<Claim>,
 ) -> Verdict {
     if trail.too_early(early).is_some() {
@@ -369,11 +397,15 @@ pub fn pursuing(
             "Stop found nothing to stop; the list has to confirm that the task is gone.",
             (view, waits),
         ),
-        (Stopped::Unknown | Stopped::Accepted { .. }, _) => failing(
-            Action::StopLiveMpuTask,
-            "The task may still run.",
-            (view, waits),
-        ),
+        (Stopped::Unknown | Stopped::Accepted { .. }, _) => {
+            let so = match state {
+                State::Stopped => {
+                    "The relay was found stopped before; this Stop makes certain of it."
+                }
+                State::Never | State::Open | State::Running => "The task may still run.",
+            };
+            failing(Action::StopLiveMpuTask, so, (view, waits))
+        }
     };
     Verdict::new(Phase::Stopping, reason, message, claim)
 }
@@ -427,179 +459,4 @@ fn failing(action: Action, so: &str, (view, waits): (&View, &Waits)) -> (Reason,
         advice(wait.cause, view)
     );
     (reason(wait.cause), with_schedule(&text, Some(wait)))
-}
-
-pub(super) fn with_schedule(text: &str, wait: Option<&Wait>) -> String {
-    match wait {
-        Some(wait) => format!("{text} Failing {}.", wait.schedule()),
-        None => text.to_owned(),
-    }
-}
-
-pub(super) fn fault(wait: &Wait) -> String {
-    let class = match wait.cause {
-        Cause::Unconfirmed | Cause::Open => "is not confirmed",
-        Cause::Foreign => "shows a task that this object did not start",
-        Cause::Answer(class) => became_of(class),
-    };
-    if wait.words.is_empty() {
-        class.to_owned()
-    } else {
-        format!("{class} ({})", wait.words)
-    }
-}
-
-/// What became of a call, after its action's name.
-#[must_use]
-pub fn became_of(class: Class) -> &'static str {
-    match class {
-        Class::NotFoundLike => "was answered not-found",
-        Class::InternalError => "failed inside the service",
-        Class::Throttled => "is throttled",
-        Class::ServiceUnavailable => "was not answered properly",
-        Class::AppIdRejected => "was refused for its application",
-        Class::RequestRejected => "was refused",
-        Class::AccessDenied => "was denied",
-        Class::ServiceNotEnabled => "was refused for the account",
-        Class::CredentialsMissing => "could not be sent",
-        Class::CredentialsRejected => "was refused for the credentials",
-        Class::CredentialsStale => "was refused for credentials that are being replaced",
-        Class::ClockSkew => "was refused for its date",
-        Class::NonceUsed => "was refused as a repetition",
-        Class::ChannelAbsent => "was refused for its channel",
-        Class::TaskExists => "was refused for its task id",
-        Class::NotCleared => "was refused for a task that is not cleared yet",
-        Class::OutputBusy => "was refused for an output",
-        Class::QuotaExceeded => "was refused for the number of tasks",
-    }
-}
-
-/// What helps whoever looks after these credentials, in a sentence.
-pub(super) fn advice(cause: Cause, view: &View) -> String {
-    // The words say what to do.
-    if cause == Cause::Answer(Class::CredentialsMissing) && view.source != Source::Own {
-        return "It is sent when that is done.".to_owned();
-    }
-    if let (Cause::Answer(class), Source::Secret(secret)) = (cause, &view.source) {
-        match class {
-            Class::AccessDenied => {
-                return format!(
-                    "Grant this action to the key in Secret {secret}, or settle what the service's words say."
-                );
-            }
-            Class::CredentialsRejected => return format!("Put a valid key into Secret {secret}."),
-            Class::CredentialsMissing
-            | Class::CredentialsStale
-            | Class::NotFoundLike
-            | Class::InternalError
-            | Class::Throttled
-            | Class::ServiceUnavailable
-            | Class::AppIdRejected
-            | Class::RequestRejected
-            | Class::ServiceNotEnabled
-            | Class::ClockSkew
-            | Class::NonceUsed
-            | Class::ChannelAbsent
-            | Class::TaskExists
-            | Class::NotCleared
-            | Class::OutputBusy
-            | Class::QuotaExceeded => {}
-        }
-    }
-    general_advice(cause).to_owned()
-}
-
-/// What helps, in a sentence.
-#[must_use]
-pub fn general_advice(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Unconfirmed | Cause::Open | Cause::Foreign => "It is tried again.",
-        Cause::Answer(class) => match class {
-            Class::NotFoundLike
-            | Class::InternalError
-            | Class::ServiceUnavailable
-            | Class::NonceUsed => "It is tried again.",
-            Class::Throttled => {
-                "The account's quota is used up, by this operator or by others; it is tried again."
-            }
-            Class::AppIdRejected => {
-                "Check spec.appId, and that the credentials are of the account that owns it."
-            }
-            Class::RequestRejected => "The service does not take this request as it is.",
-            Class::AccessDenied => {
-                "Grant this action to the operator's credentials, or settle what the service's words say."
-            }
-            Class::ServiceNotEnabled => {
-                "Enable ApsaraVideo Live for the account, or settle what suspended it."
-            }
-            // What is to be done is in the words: it depends on where the credentials come from.
-            Class::CredentialsMissing => "Give the operator credentials.",
-            Class::CredentialsRejected => {
-                "Give the operator valid credentials; a key from its environment needs a restart."
-            }
-            Class::CredentialsStale => "The operator fetches new ones; it is tried again.",
-            Class::ClockSkew => "Check the clock of the operator's node.",
-            Class::ChannelAbsent => "Nobody is in the channel yet; it is tried again.",
-            Class::TaskExists => {
-                "A task with this id exists already: choose another spec.taskId, or stop that task."
-            }
-            Class::NotCleared => "The service clears the old task by itself; it is tried again.",
-            Class::OutputBusy => {
-                "An output belongs to another task, or rests for ten seconds after one; it is tried again."
-            }
-            Class::QuotaExceeded => {
-                "The account has as many tasks as it may have: stop some, or have the vendor raise the limit."
-            }
-        },
-    }
-}
-
-/// The reason that a cause is told as.
-#[must_use]
-pub fn reason(cause: Cause) -> Reason {
-    match cause {
-        Cause::Unconfirmed => Reason::StopUnconfirmed,
-        Cause::Open => Reason::OutcomeUnknown,
-        Cause::Foreign => Reason::TaskIdInUse,
-        Cause::Answer(class) => match class {
-            Class::Throttled => Reason::Throttled,
-            Class::NotFoundLike
-            | Class::InternalError
-            | Class::ServiceUnavailable
-            | Class::ClockSkew
-            | Class::CredentialsStale
-            | Class::NonceUsed => Reason::ServiceUnavailable,
-            Class::AppIdRejected => Reason::AppIdRejected,
-            Class::RequestRejected => Reason::RequestRejected,
-            Class::AccessDenied => Reason::AccessDenied,
-            Class::ServiceNotEnabled => Reason::ServiceNotEnabled,
-            Class::CredentialsMissing => Reason::CredentialsMissing,
-            Class::CredentialsRejected => Reason::CredentialsRejected,
-            Class::ChannelAbsent => Reason::WaitingForChannel,
-            Class::TaskExists => Reason::TaskIdInUse,
-            Class::NotCleared | Class::OutputBusy => Reason::CoolingDown,
-            Class::QuotaExceeded => Reason::QuotaExceeded,
-        },
-    }
-}
-
-/// The reason that a failed call of this kind is told as, while nothing else is known.
-#[must_use]
-pub fn told_as(call: Call, class: Class) -> Reason {
-    match (call, class) {
-        // Not a failure: the list has to confirm it.
-        (Call::Stop | Call::ListTask, Class::NotFoundLike) => Reason::StopUnconfirmed,
-        // The task is gone, it seems; the next reads of the list tell.
-        (Call::Update, Class::NotFoundLike | Class::ChannelAbsent) => Reason::Updating,
-        (
-            Call::Start
-            | Call::Update
-            | Call::Stop
-            | Call::ListTask
-            | Call::ListPage
-            | Call::ChannelUsers
-            | Call::LiveRooms,
-            _,
-        ) => reason(Cause::Answer(class)),
-    }
 }

@@ -1,32 +1,56 @@
 //! What is told of a relay that lives.
 
-use super::{Verdict, advice, fault, grantee, on_deletion, reason, told_as, who, with_schedule};
+use super::{
+    Caveat, Verdict, grantee, on_deletion, reason, told_as, who,
+    words::{advice, fault, with_schedule},
+};
 use crate::{
     api::{Claim, ConditionType, Phase, Reason, RestartPolicy, StopReason},
     live::{Action, Call, Class},
     task::{
         ledger::Ledger,
         ownership::Rival,
-        retry::{Cause, Wait, Waits},
+        retry::{Cause, Paces, Wait, Waits},
         seen::Fault,
         view::View,
     },
 };
+use jiff::Timestamp;
+use std::time::Duration;
 
 /// The relay runs as the spec asks; `unseen`: whether it still does cannot be told.
 #[must_use]
 pub fn running(view: &View, unseen: bool, claim: Option<Claim>) -> Verdict {
     let so = if unseen {
-        format!(
-            "The relay was started. Whether it still runs is not seen, since the service's list of tasks is denied: grant \
-             live:ListRtcMPUTaskDetail to {}.",
-            grantee(view)
-        )
+        "The relay was started."
     } else {
-        "The relay runs.".to_owned()
+        "The relay runs."
     };
     let message = format!("{so} {}", on_deletion(view));
     Verdict::new(Phase::Running, Reason::Running, message, claim)
+}
+
+/// Whether a relay that was started still runs cannot be told.
+#[must_use]
+pub fn unseen(view: &View) -> Caveat {
+    Caveat {
+        event: "TaskNotSeen",
+        text: format!(
+            "Whether the relay still runs is not seen, since the service's list of tasks is denied: grant live:ListRtcMPUTaskDetail to {}.",
+            grantee(view)
+        ),
+    }
+}
+
+/// The address of an output of a running relay cannot be read any more; `message`: why.
+#[must_use]
+pub fn address_lost(message: &str) -> Caveat {
+    Caveat {
+        event: "OutputAddressLost",
+        text: format!(
+            "{message} The relay runs on, but cannot be changed or started again before that."
+        ),
+    }
 }
 
 /// The spec asks for no relay, and none was ever started.
@@ -177,11 +201,15 @@ pub fn start_fails(
     wait: Option<&Wait>,
     is_restart: bool,
     unseen: bool,
+    (paces, now): (&Paces, Timestamp),
     claim: Option<Claim>,
 ) -> Verdict {
     let Some(wait) = wait else {
         return starting(claim);
     };
+    if is_held(wait, paces, now) {
+        return output_held(wait, false, claim);
+    }
     let reason = match (wait.cause, is_restart) {
         // Of its own earlier task, which is not cleared yet.
         (Cause::Answer(Class::TaskExists), true) => Reason::CoolingDown,
@@ -210,10 +238,18 @@ pub fn start_fails(
 
 /// An Update was refused, and waits. The relay runs on as it was.
 #[must_use]
-pub fn update_fails(view: &View, wait: Option<&Wait>, claim: Option<Claim>) -> Verdict {
+pub fn update_fails(
+    view: &View,
+    wait: Option<&Wait>,
+    (paces, now): (&Paces, Timestamp),
+    claim: Option<Claim>,
+) -> Verdict {
     let Some(wait) = wait else {
         return updating(claim);
     };
+    if is_held(wait, paces, now) {
+        return output_held(wait, true, claim);
+    }
     let reason = match wait.cause {
         Cause::Answer(class) => told_as(Call::Update, class),
         cause @ (Cause::Unconfirmed | Cause::Open | Cause::Foreign) => reason(cause),
@@ -261,6 +297,37 @@ pub fn output_in_use(rival: &Rival, runs: bool, claim: Option<Claim>) -> Verdict
     );
     let phase = if runs { Phase::Running } else { Phase::Failed };
     Verdict::new(phase, Reason::OutputInUse, message, claim)
+}
+
+/// The service has refused for an output for longer than anything of before can use it still: something else does.
+fn is_held(wait: &Wait, paces: &Paces, now: Timestamp) -> bool {
+    let lasts = Duration::try_from(now.duration_since(wait.since)).unwrap_or_default();
+    wait.cause == Cause::Answer(Class::OutputBusy) && lasts >= paces.settle_time
+}
+
+/// A task that belongs to no object has an output.
+fn output_held(wait: &Wait, runs: bool, claim: Option<Claim>) -> Verdict {
+    let (action, so) = if runs {
+        (
+            "UpdateLiveMPUTask",
+            "The relay runs on as it was before the change.",
+        )
+    } else {
+        ("StartLiveMPUTask", "The relay does not run.")
+    };
+    let text = format!(
+        "{action} {}: something that is no object of this cluster streams to an output. {so} Stop that task in the service's console, or name \
+         another output in spec.relay.outputs or in the Secret behind it; to take that task over instead, create this object again with the \
+         annotation mixedstream.io/adopt-running-task set to its id.",
+        fault(wait)
+    );
+    let phase = if runs { Phase::Running } else { Phase::Failed };
+    Verdict::new(
+        phase,
+        Reason::OutputInUse,
+        with_schedule(&text, Some(wait)),
+        claim,
+    )
 }
 
 /// A task of this id exists that this object did not start; or whether one does cannot be told.

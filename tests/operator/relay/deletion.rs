@@ -6,7 +6,7 @@ use support::simulator::TaskState;
 
 use super::orders::Cast;
 use super::*;
-use crate::oracle::{deletions, until_released_on};
+use crate::oracle::{deletions, set_account, until_released_on};
 
 /// The deletion overtakes a Start that is in flight.
 #[tokio::test]
@@ -129,12 +129,7 @@ async fn a_deletion_while_the_outcome_is_unknown_and_the_list_is_denied() {
         scene.order(START, name, fault).await;
         cast.add(&object);
     }
-    let denied = json!({"denied": [LIST]});
-    scene
-        .simulator
-        .set_account("default", &denied)
-        .await
-        .unwrap();
+    set_account(&scene, json!({"denied": [LIST]})).await;
     scene.join_all(&cast.names).await;
     for (name, _) in cast.pairs() {
         scene.until_reason(name, "OutcomeUnknown").await;

@@ -109,6 +109,35 @@ fn adopting(name: &str, task: &str, names_it: bool) -> Value {
     manifest
 }
 
+/// As the message about a foreign task advises: the annotation comes when the object has found the task in its way.
+#[tokio::test]
+async fn a_task_in_the_way_is_taken_over_when_the_annotation_says_so() {
+    let scene = scene("advice").await;
+    let new = NewTask {
+        channel_id: Some("advised".to_owned()),
+        ..NewTask::default()
+    };
+    scene
+        .simulator
+        .start_task(APP, "advised", &new)
+        .await
+        .unwrap();
+    let advised = Relay::single(APP, "takes-advice")
+        .channel("advised")
+        .task_id("advised");
+    scene.relay(advised).await;
+    let told = scene.until_reason("takes-advice", "TaskIdInUse").await;
+    assert!(message(&told).contains(ADOPT), "{}", message(&told));
+    let asked = scene.calls(LIST, "advised").await;
+    let advice = json!({"metadata": {"annotations": {ADOPT: "advised"}}});
+    scene.merge("takes-advice", advice).await;
+    let adopted = scene.until_reason("takes-advice", "Running").await;
+    assert_eq!(scene.calls(LIST, "advised").await, asked + 1);
+    until_event(&scene, "takes-advice", "Adopted").await;
+    scene.end("takes-advice").await;
+    scene.kept(&[owner(&adopted)], 0).await;
+}
+
 #[tokio::test]
 async fn a_running_task_is_adopted_with_one_update_and_stopped_with_the_object() {
     let scene = scene("adopt").await;
@@ -228,4 +257,33 @@ async fn an_adoption_that_cannot_be_is_told_and_the_relay_is_this_objects_own() 
         scene.end(name).await;
     }
     scene.kept(&owners, 0).await;
+}
+
+/// An output that a task of no object streams to: told as that, and taken when it is free.
+#[tokio::test]
+async fn an_output_that_a_foreign_task_holds_is_told_and_taken_when_it_is_free() {
+    let scene = scene("held").await;
+    let new = NewTask {
+        stream_urls: Some(vec![url("held")]),
+        ..NewTask::default()
+    };
+    scene
+        .simulator
+        .start_task(APP, "holder", &new)
+        .await
+        .unwrap();
+    scene.join("held").await;
+    scene.relay(Relay::single(APP, "held")).await;
+    let told = scene.until_reason("held", "OutputInUse").await;
+    assert!(
+        message(&told).contains("no object of this cluster"),
+        "{}",
+        message(&told)
+    );
+    until_event(&scene, "held", "OutputInUse").await;
+    scene.simulator.stop_task(APP, "holder").await.unwrap();
+    scene.simulator.advance(11.0).await.unwrap();
+    let running = scene.until_reason("held", "Running").await;
+    scene.end("held").await;
+    scene.kept(&[owner(&running)], 0).await;
 }

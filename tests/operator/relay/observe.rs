@@ -1,11 +1,12 @@
 //! Relays that somebody else stops: the service by itself, or a person.
 
 use serde_json::json;
-use support::relay::Relay;
+use support::relay::{Relay, url};
 use support::simulator::TaskState;
 
 use super::events::{until_told, words};
 use super::*;
+use crate::oracle::set_account;
 use mixed_stream_operator::api::{Phase, StopReason};
 
 /// Longer than a task lives in an empty channel, in simulated seconds.
@@ -287,4 +288,43 @@ async fn a_stopped_task_that_is_still_listed_is_not_started_a_second_time() {
         scene.end(name).await;
     }
     scene.kept(&[owner(&empty), owner(&live)], 0).await;
+}
+
+/// A relay may be dead while nobody may look: that is said, also beside a change that fails for it, until the list is granted.
+#[tokio::test]
+async fn a_relay_that_nobody_may_look_at_says_so_until_the_list_is_granted() {
+    let scene = scene("unseen").await;
+    let running = scene.running("unseen").await;
+    let is_said = |object: &MixedStreamTask| message(object).contains("still runs is not seen");
+    set_account(&scene, json!({"denied": [LIST]})).await;
+    let told = scene.until("unseen", "that is said", is_said).await;
+    assert_eq!(reason(&told), "Running");
+    words(&scene, "unseen", "TaskNotSeen").await;
+    let stopped = scene.simulator.stop_task(APP, &task_of(&running)).await;
+    stopped.unwrap();
+    let change = json!({"spec": {"relay": {"outputs": [{"url": url("changed")}]}}});
+    scene.merge("unseen", change).await;
+    scene.until_calls(UPDATE, &task_of(&running), 1).await;
+    let told = scene
+        .until("unseen", "the change is said to fail", |object| {
+            message(object).contains("UpdateLiveMPUTask")
+        })
+        .await;
+    assert!(is_said(&told), "{}", message(&told));
+    set_account(&scene, json!({"denied": []})).await;
+    let over = scene.until_reason("unseen", "Completed").await;
+    assert!(!is_said(&over));
+    until_told(
+        &scene,
+        "unseen",
+        &[
+            ("Started", 1),
+            ("TaskNotSeen", 1),
+            ("Stopped", 1),
+            ("Completed", 1),
+        ],
+    )
+    .await;
+    scene.end("unseen").await;
+    scene.kept(&[owner(&running)], 0).await;
 }

@@ -45,7 +45,12 @@ async fn a_relay_waits_for_its_secret_and_says_what_is_wrong_with_it() {
             Phase::Pending,
             "Secret keyless has no key url",
         ),
-        ("web", "InvalidSpec", Phase::Failed, "rtmp://"),
+        (
+            "web",
+            "InvalidSpec",
+            Phase::Failed,
+            "key url of Secret web): ",
+        ),
     ] {
         let told = scene.until_reason(name, wanted).await;
         let words = message(&told);
@@ -73,7 +78,7 @@ async fn a_relay_waits_for_its_secret_and_says_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
-async fn a_changed_secret_is_one_update_and_a_lost_one_changes_nothing() {
+async fn a_changed_secret_is_one_update_and_a_lost_one_is_told_while_the_relay_runs_on() {
     let mut scene = scene("secretchange").await;
     for name in ["changes", "loses"] {
         scene.put(name, "url", &url(name)).await;
@@ -111,18 +116,23 @@ async fn a_changed_secret_is_one_update_and_a_lost_one_changes_nothing() {
     until_told(&scene, "changes", &[("Started", 1), ("Updated", 2)]).await;
 
     scene.cluster.delete_secret(&scene.namespace, "loses").await;
-    after_sweeps(&scene, 3).await;
-    let same = scene.objects().get("loses").await.unwrap();
-    assert_eq!(
-        same.metadata.resource_version,
-        loses.metadata.resource_version
-    );
-    // Nor for a process that has never seen it; and the deletion does not need it.
+    let told = scene
+        .until("loses", "the loss is told", |object| {
+            message(object).contains("Secret loses does not exist")
+        })
+        .await;
+    assert_eq!(reason(&told), "Running");
+    until_told(&scene, "loses", &[("Started", 1), ("OutputAddressLost", 1)]).await;
+    // The same for a process that has never seen it, which writes nothing; and the deletion does not need it.
     scene.operator.restart().await;
     scene.operator.ready().await;
     after_sweeps(&scene, 3).await;
     let same = scene.objects().get("loses").await.unwrap();
-    assert_eq!(same.status, loses.status);
+    assert_eq!(
+        same.metadata.resource_version,
+        told.metadata.resource_version
+    );
+    until_told(&scene, "loses", &[("Started", 1), ("OutputAddressLost", 1)]).await;
     scene.end("loses").await;
     scene.end("changes").await;
     assert_eq!(scene.calls(STOP, &task_of(&loses)).await, 1);

@@ -5,6 +5,7 @@ use support::relay::{STREAM_KEY, url};
 
 use super::orders::Cast;
 use super::*;
+use crate::oracle::set_account;
 
 /// Ways to lose a reply. `when` is added.
 fn losses() -> Vec<(&'static str, Value)> {
@@ -161,15 +162,7 @@ async fn an_unknown_outcome_waits_for_the_permission_to_look() {
         scene.order(START, name, fault).await;
         cast.add(&object);
     }
-    let denied = async |actions: Value| {
-        let fields = json!({"denied": actions});
-        scene
-            .simulator
-            .set_account("default", &fields)
-            .await
-            .unwrap();
-    };
-    denied(json!([LIST])).await;
+    set_account(&scene, json!({"denied": [LIST]})).await;
     scene.join_all(&cast.names).await;
     for (name, _) in cast.pairs() {
         scene
@@ -184,7 +177,7 @@ async fn an_unknown_outcome_waits_for_the_permission_to_look() {
     for (name, task) in cast.pairs() {
         assert_eq!(scene.calls(START, task).await, 1, "{name}");
     }
-    denied(json!([])).await;
+    set_account(&scene, json!({"denied": []})).await;
     for (name, task) in cast.pairs() {
         scene.until_reason(name, "Running").await;
         assert_eq!(scene.starts(task).await, 1, "{name}");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::relay::{URL, mixed, path, single, with, without};
-use super::{SHORT, Table, manifest, place};
+use super::{SHORT, Table, create, manifest, place};
 use crate::scene::APP;
 
 fn bad_specs(table: &mut Table) {
@@ -100,9 +100,12 @@ fn bad_outputs(table: &mut Table) {
         json!({"url": "rtmp://h/o"}),
         json!({"url": format!("{URL}?auth_key=1")}),
     );
+    let spelled = |authority: &str| json!({"url": URL.replace("push.example.com", authority)});
     for twice in [
         json!({"url": URL}),
         keyed,
+        spelled("PUSH.Example.com"),
+        spelled("push.example.com:1935"),
         json!({"url": URL, "aliCdn": true}),
     ] {
         let spec = outputs(&[json!({"url": URL}), other.clone(), twice]);
@@ -186,4 +189,29 @@ async fn what_does_not_go_together_is_refused_with_field_and_advice() {
     bad_media(&mut table);
     assert!(table.0.len() >= 50, "{}", table.0.len());
     table.assert_refused(&cluster.client(), &namespace).await;
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_show_the_address() {
+    let (cluster, namespace) = place().await;
+    let client = cluster.client();
+    let long = format!("rtmp://h/KEY{}", "k".repeat(2048));
+    let twice = json!([{"url": "rtmp://h/KEY"}, {"url": "rtmp://H/KEY?auth_key=KEY"}]);
+    let mut specs = vec![with(single(), "/relay/outputs", twice)];
+    for url in [
+        json!("http://h/KEY?auth_key=KEY"),
+        json!("rtmp://h/live/KEY with a blank"),
+        json!("rtmp://h:0/KEY"),
+        json!(long),
+        json!(["rtmp://h/KEY"]),
+    ] {
+        specs.push(with(single(), "/relay/outputs/0/url", url));
+    }
+    for spec in specs {
+        let message = create(&client, &namespace, &manifest(&spec))
+            .await
+            .expect_err("is refused");
+        assert!(!message.contains("KEY"), "{message}");
+        assert!(message.contains("spec.relay.outputs"), "{message}");
+    }
 }

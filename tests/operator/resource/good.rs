@@ -55,6 +55,17 @@ fn outputs(specs: &mut Vec<Value>) {
     let url = |n| json!({"url": format!("rtmp://h/{n}{}", "k".repeat(2030))});
     let many: Vec<Value> = (10..26).map(url).collect();
     specs.push(with(single(), "/relay/outputs", json!(many)));
+    let alike = [
+        "h/a",
+        "h/A",
+        "h/a/",
+        "h:19350/a",
+        "h0/a",
+        "h:1936/a",
+        "h.example/a",
+    ]
+    .map(|place| json!({"url": format!("rtmp://{place}")}));
+    specs.push(with(single(), "/relay/outputs", json!(alike)));
     let keys =
         ["a", "b"].map(|key| json!({"urlFrom": {"secretKeyRef": {"name": "push", "key": key}}}));
     specs.push(with(single(), "/relay/outputs", json!(keys)));

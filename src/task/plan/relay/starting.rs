@@ -69,7 +69,8 @@ impl Life<'_> {
             Turn::At(at) => {
                 let is_restart = self.ledger.started_at.is_some();
                 let unseen = self.facts.seen.channels_denied();
-                let verdict = tale::start_fails(self.view, wait, is_restart, unseen, claim);
+                let now = (self.paces, self.now.wall);
+                let verdict = tale::start_fails(self.view, wait, is_restart, unseen, now, claim);
                 self.waiting(verdict, at)
             }
             Turn::Now(bought) => match self.wait_for_channel(claim.clone()) {

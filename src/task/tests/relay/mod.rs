@@ -1,5 +1,6 @@
 //! The planner on objects with a relay: tables of what follows from what.
 
+mod changed;
 mod open;
 mod running;
 mod start;
@@ -167,6 +168,12 @@ impl Life {
             .iter()
             .map(|(_, verdict)| verdict.reason)
             .collect()
+    }
+
+    /// The events of what was told last beside the verdict.
+    pub fn caveats(&self) -> Vec<&'static str> {
+        let caveats = self.last().caveats.iter();
+        caveats.map(|caveat| caveat.event).collect()
     }
 
     /// When a call like this was sent.

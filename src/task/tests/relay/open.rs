@@ -203,6 +203,51 @@ fn a_task_to_adopt_is_taken_over_with_one_update_where_its_channel_is_ours() {
     }
 }
 
+/// As the message advises: the annotation comes to an object that waits, with its claim, for the foreign task to go.
+#[test]
+fn a_task_in_the_way_is_asked_for_at_once_and_is_this_objects_before_it_is_changed() {
+    let mut life = Life::relay(relay());
+    life.act(|call, _| match call {
+        Call::Start => refused(Class::TaskExists),
+        _ => Answer::Task(Some(shown(None))),
+    });
+    assert_eq!(life.reason(), Reason::TaskIdInUse);
+    life.be_silent();
+    life.view.adopt = Some("final-42".to_owned());
+    life.memory.look_again();
+    let Step::Call { call, .. } = life.step() else {
+        panic!("{:?}", life.step())
+    };
+    assert_eq!(call, Call::Identify, "not when its time would have come");
+    let mut recorded = false;
+    let mut updates = 0;
+    // What is told before the Update is what a process finds that follows a crash after it.
+    life.act(|call, _| match call {
+        Call::Identify => Answer::Task(Some(shown(None))),
+        Call::Update => {
+            updates += 1;
+            silence()
+        }
+        other => panic!("{other:?}"),
+    });
+    for (_, told) in &life.told {
+        recorded |= told.reason == Reason::Updating
+            && told
+                .ledger
+                .as_ref()
+                .is_some_and(|ledger| ledger.accepted.is_some());
+    }
+    assert!(recorded, "{:?}", life.reasons());
+    assert_eq!(updates, 1);
+    life.memory = Memory::default();
+    life.view.deleted = Some(life.moment().wall);
+    let evidence = life.act(|call, _| match call {
+        Call::Stop { .. } => accepted(),
+        other => panic!("{other:?}"),
+    });
+    assert!(matches!(evidence, Some(Evidence::StopAccepted { .. })));
+}
+
 #[test]
 fn the_list_that_fails_is_no_answer() {
     for class in [

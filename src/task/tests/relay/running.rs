@@ -1,4 +1,4 @@
-//! A relay that runs: changed, gone, started again.
+//! A relay that runs: gone, paused, started again.
 
 use super::*;
 use crate::api::{DesiredState, RestartPolicy, StopReason};
@@ -6,7 +6,7 @@ use crate::api::{DesiredState, RestartPolicy, StopReason};
 const SWEEP: Duration = Duration::from_secs(30);
 
 /// A relay that runs, ten minutes after its Start, as its spec asks; that is told.
-fn running() -> Life {
+pub fn running() -> Life {
     let mut life = Life::relay(started(relay()));
     life.now = 10 * SETTLE;
     life.channel(true);
@@ -27,174 +27,6 @@ fn gone(life: &mut Life, channel_is_live: bool) {
     life.now = first + SWEEP;
     life.seen.absent = Some((first, life.now));
     life.channel(channel_is_live);
-}
-
-#[test]
-fn changed_parameters_are_one_update() {
-    let mut life = running();
-    life.edit(|_| ());
-    life.wanted = parameters("h2", &["aaaa"]);
-    life.act(|_, _| accepted());
-    assert_eq!(life.calls, [(life.now, Call::Update)]);
-    let accepted = life.view.status.accepted.clone().unwrap();
-    assert_eq!(
-        (accepted.generation, accepted.parameters_hash.as_deref()),
-        (Some(2), Some("h2"))
-    );
-    assert_eq!(life.reason(), Reason::Running);
-    assert_eq!(life.step(), Step::Rest(None));
-}
-
-#[test]
-fn a_change_that_alters_no_parameter_is_no_update() {
-    let mut life = running();
-    life.edit(|view| view.restart = RestartPolicy::WhenChannelReturns);
-    life.be_silent();
-    assert_eq!(life.view.status.observed_generation, Some(2));
-}
-
-/// Claimed before it is sent; what is dropped is kept until the Update is accepted.
-#[test]
-fn new_outputs_are_claimed_first_and_old_ones_let_go_last() {
-    let mut life = running();
-    life.wanted = parameters("h2", &["bbbb"]);
-    let mut claim_at_update = None;
-    let Step::Record(told) = life.step() else {
-        panic!("{:?}", life.step())
-    };
-    assert_eq!(told.reason, Reason::Updating);
-    life.record(*told);
-    let claim = life.view.status.claim.clone();
-    life.act(|call, _| {
-        assert_eq!(*call, Call::Update);
-        claim_at_update = claim.clone();
-        accepted()
-    });
-    assert_eq!(claim_at_update.unwrap().outputs, ["aaaa", "bbbb"]);
-    assert_eq!(life.view.status.claim.as_ref().unwrap().outputs, ["bbbb"]);
-    assert_eq!(life.reason(), Reason::Running);
-}
-
-#[test]
-fn a_change_into_another_ones_output_is_not_sent_and_the_relay_runs_on() {
-    let mut life = running();
-    life.edit(|_| ());
-    life.wanted = parameters("h2", &["bbbb"]);
-    life.output_taken = Some(Rival {
-        name: Some("final-41".to_owned()),
-    });
-    life.be_silent();
-    assert_eq!(
-        (life.last().phase, life.reason()),
-        (Phase::Running, Reason::OutputInUse)
-    );
-    assert!(life.last_message().contains("the object final-41"));
-    assert_eq!(life.last().claim.as_ref().unwrap().outputs, ["aaaa"]);
-    // What it has is what is stopped.
-    life.view.deleted = Some(life.moment().wall);
-    let evidence = life.act(|_, _| accepted());
-    assert!(matches!(evidence, Some(Evidence::StopAccepted { .. })));
-}
-
-#[test]
-fn a_new_output_that_cools_down_is_waited_for() {
-    let mut life = running();
-    life.wanted = parameters("h2", &["bbbb"]);
-    life.cool_until = life.now + 10 * SECOND;
-    life.be_silent();
-    assert_eq!(
-        (life.last().phase, life.reason()),
-        (Phase::Running, Reason::CoolingDown)
-    );
-    let until = life.cool_until;
-    life.run(until, |_, now| {
-        assert_eq!(now, until);
-        accepted()
-    });
-    assert_eq!(life.reason(), Reason::Running);
-}
-
-#[test]
-fn a_refused_update_is_told_and_the_relay_stays_owned() {
-    for (class, reason) in [
-        (Class::RequestRejected, Reason::RequestRejected),
-        (Class::Throttled, Reason::Throttled),
-        (Class::AccessDenied, Reason::AccessDenied),
-        (Class::NotFoundLike, Reason::Updating),
-        (Class::ChannelAbsent, Reason::Updating),
-    ] {
-        let mut life = running();
-        life.edit(|_| ());
-        life.wanted = parameters("h2", &["aaaa"]);
-        life.act(|_, _| failed(class));
-        assert_eq!(
-            (life.last().phase, life.reason()),
-            (Phase::Running, reason),
-            "{class:?}"
-        );
-        let accepted_hash = life.view.status.accepted.clone().unwrap().parameters_hash;
-        assert_eq!(accepted_hash.as_deref(), Some("h1"));
-        // Back to what runs: there is nothing to send.
-        life.edit(|_| ());
-        life.wanted = parameters("h1", &["aaaa"]);
-        life.be_silent();
-        assert_eq!(life.reason(), Reason::Running);
-        life.view.deleted = Some(life.moment().wall);
-        let evidence = life.act(|_, _| accepted());
-        assert!(matches!(evidence, Some(Evidence::StopAccepted { .. })));
-    }
-}
-
-#[test]
-fn an_update_without_an_answer_is_sent_again_whatever_the_spec_asks_for_by_then() {
-    let mut life = running();
-    life.edit(|_| ());
-    life.wanted = parameters("h2", &["aaaa"]);
-    life.act(|_, _| failed(Class::ServiceUnavailable));
-    assert_eq!(life.reason(), Reason::ServiceUnavailable);
-    // Which parameters the service has is not known, so that going back is an Update, too.
-    life.edit(|_| ());
-    life.wanted = parameters("h1", &["aaaa"]);
-    life.now += SECOND;
-    life.act(|_, _| accepted());
-    assert_eq!(life.reason(), Reason::Running);
-    assert_eq!(life.sent(&Call::Update).len(), 2);
-}
-
-#[test]
-fn a_rejected_update_of_a_newer_spec_is_tried_at_once() {
-    let mut life = running();
-    life.edit(|_| ());
-    life.wanted = parameters("h2", &["aaaa"]);
-    life.act(|_, _| refused(Class::RequestRejected));
-    life.be_silent();
-    life.edit(|_| ());
-    life.wanted = parameters("h3", &["aaaa"]);
-    life.act(|_, _| accepted());
-    assert_eq!(life.calls.len(), 2);
-    assert_eq!(life.reason(), Reason::Running);
-}
-
-/// The relay runs with the address that it was started with; only a changed spec is told to wait.
-#[test]
-fn a_secret_that_is_gone_is_told_only_where_the_spec_has_changed() {
-    let mut life = running();
-    life.wanted = Wanted::Unavailable {
-        reason: Reason::WaitingForSecret,
-        message: "Secret push does not exist.".to_owned(),
-    };
-    life.be_silent();
-    assert_eq!(life.reason(), Reason::Running);
-    life.edit(|_| ());
-    life.be_silent();
-    assert_eq!(
-        (life.last().phase, life.reason()),
-        (Phase::Running, Reason::WaitingForSecret)
-    );
-    assert!(
-        life.last_message()
-            .ends_with("The relay runs on as it was.")
-    );
 }
 
 #[test]
@@ -540,4 +372,25 @@ fn a_relay_whose_change_is_not_sent_still_ends_in_time() {
     life.be_silent();
     assert_eq!(life.reason(), Reason::OutputInUse);
     assert_eq!(life.step(), Step::Rest(Some(end)));
+}
+
+/// The Stop that makes certain of it may fail: that says so, and not that the relay runs.
+#[test]
+fn a_break_of_a_relay_that_is_over_says_what_its_stop_is_for() {
+    for (object, says) in [
+        (ended(relay(), "ChannelEmpty"), "makes certain"),
+        (started(relay()), "may still run"),
+    ] {
+        let mut life = Life::relay(object);
+        life.now = 10 * SETTLE;
+        life.channel(true);
+        life.edit(|view| view.desired = DesiredState::Stopped);
+        life.act(|_, _| refused(Class::AccessDenied));
+        assert_eq!(life.reason(), Reason::AccessDenied);
+        assert!(
+            life.last_message().contains(says),
+            "{}",
+            life.last_message()
+        );
+    }
 }

@@ -159,6 +159,23 @@ fn a_refused_start_is_told_and_waits_for_its_time() {
 }
 
 #[test]
+fn a_start_refused_for_an_output_that_does_not_get_free_says_who_may_hold_it() {
+    let mut life = Life::relay(relay());
+    let first = life.now;
+    life.run(first + SETTLE - SECOND, |_, _| refused(Class::OutputBusy));
+    assert_eq!(life.reason(), Reason::CoolingDown);
+    life.run(first + 4 * SETTLE, |_, _| refused(Class::OutputBusy));
+    assert_eq!(
+        (life.last().phase, life.reason()),
+        (Phase::Failed, Reason::OutputInUse)
+    );
+    let message = life.last_message();
+    assert!(message.contains("no object of this cluster"), "{message}");
+    life.run(life.now + 4 * SETTLE, |_, _| accepted());
+    assert_eq!(life.reason(), Reason::Running);
+}
+
+#[test]
 fn a_refusal_that_may_be_for_the_channel_is_told_by_a_read_of_the_channels() {
     for class in [Class::ChannelAbsent, Class::RequestRejected] {
         let mut life = Life::relay(relay());
