@@ -38,6 +38,16 @@ pub fn is_error_code(code: &str) -> bool {
     !code.is_empty() && !["ok", "success", "200", "0"].contains(&code.to_ascii_lowercase().as_str())
 }
 
+/// Whether an answer that asks to wait says of itself that nothing was done: a failure of the service says so by the documented code alone
+/// (dossier 7.1), and a header that merely tells a delay does not make it a refusal.
+#[must_use]
+pub fn turns_away(http_status: u16, code: Option<&str>) -> bool {
+    http_status < 500 || code.is_some_and(|code| code.to_ascii_lowercase().contains(THROTTLING))
+}
+
+/// In every documented code of a rate limit.
+const THROTTLING: &str = "throttling";
+
 /// Whether the message that comes with `code` repeats the whole request, so that none of it may be shown (dossier 6.3).
 #[must_use]
 pub fn echoes_the_request(code: &str) -> bool {
@@ -186,7 +196,7 @@ const fn status(status: Status, class: Class) -> Row {
 /// The table: the first line that matches decides. A fact learnt about the real service changes one line.
 static TABLE: &[Row] = &[
     // Rate limits come with 400, 429 or 503 (dossier 7.1).
-    code(Text::Has(&["throttling"]), Class::Throttled),
+    code(Text::Has(&[THROTTLING]), Class::Throttled),
     status(Status::Is(429), Class::Throttled),
     // The six documented errors (vendor page), and their families. `InvalidParam` is the suspect for an unknown task.
     doing(

@@ -61,6 +61,29 @@ impl Class {
         Self::QuotaExceeded,
     ];
 
+    /// Whether a call that was answered so may have been carried out all the same, or may still be: the service failed on the way, or a copy of the
+    /// request had come before. Of the others the answer itself says that nothing was done.
+    #[must_use]
+    pub const fn may_have_taken_effect(self) -> bool {
+        match self {
+            Self::NonceUsed | Self::InternalError | Self::ServiceUnavailable => true,
+            Self::NotFoundLike
+            | Self::TaskExists
+            | Self::NotCleared
+            | Self::ChannelAbsent
+            | Self::OutputBusy
+            | Self::QuotaExceeded
+            | Self::Throttled
+            | Self::AppIdRejected
+            | Self::RequestRejected
+            | Self::AccessDenied
+            | Self::ServiceNotEnabled
+            | Self::CredentialsRejected
+            | Self::ClockSkew
+            | Self::CredentialsMissing => false,
+        }
+    }
+
     /// The value of the label `result` of a metric.
     #[must_use]
     pub const fn label(self) -> &'static str {

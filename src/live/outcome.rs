@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::actions::Call;
-use super::answer::{classify, echoes_the_request, is_error_code};
+use super::answer::{classify, echoes_the_request, is_error_code, turns_away};
 use super::class::Class;
 use super::message::without_ids;
 use super::redact;
@@ -16,7 +16,7 @@ use super::reply::{self, Complaint, Misshapen, Object};
 pub enum Delivery {
     /// It cannot.
     NeverSent,
-    /// It may have, and may have acted on it: silence, or an answer that is not the service's.
+    /// It may have, and may have acted on it: silence, an answer that is not the service's, or a failure of the service that asks to wait.
     MayHaveArrived,
     /// It answered, with an error.
     Answered,
@@ -165,13 +165,16 @@ pub(super) fn judge<T>(
         };
     }
     let is_error = status >= 400 || complains;
-    let delivery = match body {
-        Body::Whole(_) | Body::TooLong if is_error => Delivery::Answered,
-        Body::Whole(_) | Body::TooLong | Body::Torn => Delivery::MayHaveArrived,
-    };
     let raw = message.unwrap_or_default();
     let words = without_ids(&raw, ids);
-    let class = classify(call, status, code.as_deref(), &words, wait.throttled);
+    let meaning = |asks_to_wait| classify(call, status, code.as_deref(), &words, asks_to_wait);
+    let class = meaning(wait.throttled);
+    let is_open = class == Class::Throttled
+        && (meaning(false).may_have_taken_effect() || !turns_away(status, code.as_deref()));
+    let delivery = match body {
+        Body::Whole(_) | Body::TooLong if is_error && !is_open => Delivery::Answered,
+        Body::Whole(_) | Body::TooLong | Body::Torn => Delivery::MayHaveArrived,
+    };
     let message = match shown(&raw) {
         _ if code.as_deref().is_some_and(echoes_the_request) => {
             "the service refuses the signature: the access key secret does not belong to the access key id".to_owned()

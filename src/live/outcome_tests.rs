@@ -49,6 +49,53 @@ fn waiting_times() {
     }
 }
 
+/// Whatever a header says of the next try, a failure of the service leaves open what it did.
+#[test]
+fn a_failure_that_asks_to_wait_may_have_acted() {
+    let asks = Wait::from_headers(Some("700"), None);
+    for (status, code, delivery) in [
+        (500, "InternalError", Delivery::MayHaveArrived),
+        (500, "InvalidParam", Delivery::MayHaveArrived),
+        (502, "", Delivery::MayHaveArrived),
+        (503, "", Delivery::MayHaveArrived),
+        (503, "ServiceUnavailable", Delivery::MayHaveArrived),
+        (503, "FlowLimit", Delivery::MayHaveArrived),
+        (408, "", Delivery::MayHaveArrived),
+        (400, "SignatureNonceUsed", Delivery::MayHaveArrived),
+        (503, "Throttling.User", Delivery::Answered),
+        (503, "Rejected.Throttling", Delivery::Answered),
+        (400, "Throttling", Delivery::Answered),
+        (400, "InvalidParam", Delivery::Answered),
+        (429, "", Delivery::Answered),
+        (404, "", Delivery::Answered),
+    ] {
+        for call in [Call::Start, Call::Update, Call::Stop] {
+            let body = format!(r#"{{"RequestId":"r","Code":"{code}","Message":"m"}}"#);
+            let answer = Answer {
+                wait: asks,
+                ..answer(status, &body)
+            };
+            let failure = judge(call, answer, &[], &[], |_| false, |_| Ok(())).unwrap_err();
+            assert_eq!(
+                (failure.class, failure.delivery),
+                (Class::Throttled, delivery),
+                "{call:?} {status} {code}"
+            );
+            assert_eq!(failure.retry_after, asks.at_least);
+        }
+    }
+    // Without the header the code alone says the same.
+    let limited = judge(
+        Call::Start,
+        answer(503, r#"{"RequestId":"r","Code":"FlowLimit"}"#),
+        &[],
+        &[],
+        |_| false,
+        |_| Ok(()),
+    );
+    assert_eq!(limited.unwrap_err().delivery, Delivery::MayHaveArrived);
+}
+
 #[test]
 fn a_body_that_cannot_be_read_is_judged_by_status() {
     for (status, class) in [

@@ -221,6 +221,7 @@ impl Memory {
     /// A task is found that an earlier Start of this object has started.
     fn found(&mut self, running: Ledger) {
         self.waits.clear(Action::StartLiveMpuTask);
+        self.waits.clear(Action::ListRtcMpuTaskDetail);
         self.start_open = None;
         self.stop_open = None;
         self.learn(running);

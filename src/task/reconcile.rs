@@ -6,10 +6,10 @@ mod writes;
 use super::{
     desired::Desired,
     dossier::{Dossier, tell},
-    ledger::State,
+    ledger::{Ledger, State},
     ownership::Standing,
     plan::{COOL_DOWN, Facts, Step, Wanted, plan},
-    retry::Waits,
+    retry::{Moment, Paces, Waits},
     shared::{Caller, Shared},
     store::Place,
     verdict::reason,
@@ -163,7 +163,9 @@ impl Run<'_> {
             allowed,
             wanted,
             seen: &seen,
-            cool_until: place.cool_until.max(fresh_until(view, wanted, now)),
+            cool_until: place
+                .cool_until
+                .max(fresh_until(view, wanted, &self.shared.paces, now)),
         };
         plan(facts, &self.dossier.memory, &self.shared.paces, now)
     }
@@ -342,26 +344,36 @@ fn is_allowed(shared: &Shared, view: &View) -> bool {
         .allows(&view.key.namespace, app.as_str(), named)
 }
 
-/// A process that has just begun does not know what was in use a moment before, unless the object has held its outputs for long enough.
-pub(super) fn fresh_until(view: &View, wanted: &Wanted, now: super::retry::Moment) -> Duration {
-    if now.mono >= COOL_DOWN {
-        return Duration::ZERO;
-    }
+/// A process that has just begun does not know what was in use a moment before: an output cools down, unless the object has held it for long
+/// enough; and to a task id that a manifest names a Stop may be on its way that an earlier process sent for an object that is gone.
+pub(super) fn fresh_until(view: &View, wanted: &Wanted, paces: &Paces, now: Moment) -> Duration {
+    let claim = view.status.claim.as_ref();
+    let held_since = claim.and_then(|claim| claim.at.as_ref()).map(|at| at.0);
+    let is_held_for = |time: Duration| {
+        held_since.is_some_and(|since| {
+            Duration::try_from(now.wall.duration_since(since)).is_ok_and(|held| held > time)
+        })
+    };
     let outputs = match wanted {
         Wanted::Known(wanted) => wanted.outputs.as_slice(),
         Wanted::Nothing | Wanted::Unavailable { .. } => &[],
     };
-    let claim = view.status.claim.as_ref();
-    let held_since = claim.and_then(|claim| claim.at.as_ref()).map(|at| at.0);
-    let is_long = held_since.is_some_and(|since| {
-        Duration::try_from(now.wall.duration_since(since)).is_ok_and(|held| held > COOL_DOWN)
-    });
-    let is_held = outputs
+    let are_held = outputs
         .iter()
         .all(|output| view.claimed_outputs().contains(output));
-    if is_long && is_held {
+    let is_new = Ledger::of(&view.status).state() == State::Never;
+    let waits_for_stop = is_new && !view.is_id_from_uid() && !is_held_for(paces.settle_time);
+    let id = if waits_for_stop {
+        paces.settle_time
+    } else {
+        Duration::ZERO
+    };
+    let outputs = if are_held && is_held_for(COOL_DOWN) {
         Duration::ZERO
     } else {
         COOL_DOWN
-    }
+    };
+    Some(id.max(outputs))
+        .filter(|until| *until > now.mono)
+        .unwrap_or_default()
 }

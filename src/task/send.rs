@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     api::CallRecord,
-    live::{ChannelId, Class, Client, Delivery, Failure, ListedTask, PAGE_SIZE, Relay, Success},
+    live::{ChannelId, Client, Delivery, Failure, ListedTask, PAGE_SIZE, Relay, Success},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -85,24 +85,7 @@ fn may_act(failure: &Failure) -> bool {
     match failure.delivery {
         Delivery::NeverSent => false,
         Delivery::MayHaveArrived => true,
-        Delivery::Answered => match failure.class {
-            // A copy of the request has arrived before.
-            Class::NonceUsed | Class::InternalError | Class::ServiceUnavailable => true,
-            Class::NotFoundLike
-            | Class::TaskExists
-            | Class::NotCleared
-            | Class::ChannelAbsent
-            | Class::OutputBusy
-            | Class::QuotaExceeded
-            | Class::Throttled
-            | Class::AppIdRejected
-            | Class::RequestRejected
-            | Class::AccessDenied
-            | Class::ServiceNotEnabled
-            | Class::CredentialsRejected
-            | Class::ClockSkew
-            | Class::CredentialsMissing => false,
-        },
+        Delivery::Answered => failure.class.may_have_taken_effect(),
     }
 }
 

@@ -7,12 +7,13 @@ use super::{
 };
 use crate::{
     api::DeletionPolicy,
+    live::Action,
     task::{
         evidence::Evidence,
         ledger::{Ledger, State},
         memory::Memory,
         ownership::Standing,
-        retry::{Moment, Paces},
+        retry::{Cause, Moment, Paces},
         trail::Stopped,
         verdict,
         view::View,
@@ -75,10 +76,21 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
     match pursue(facts, ids, memory, &ledger, paces, now) {
         Progress::Proven(evidence) => Step::Release(evidence),
         Progress::Next(step) => match declared {
-            Some(release) if memory.trail.failed => release,
+            Some(release) if memory.trail.failed || is_kept_from_stopping(memory) => release,
             Some(_) | None => step,
         },
     }
+}
+
+/// No Stop is sent before the list was asked whose task it is, and the list does not answer.
+fn is_kept_from_stopping(memory: &Memory) -> bool {
+    memory
+        .waits
+        .get(Action::ListRtcMpuTaskDetail)
+        .is_some_and(|wait| match wait.cause {
+            Cause::Answer(_) => true,
+            Cause::Unconfirmed | Cause::Open | Cause::Foreign => false,
+        })
 }
 
 /// What a relay's own story proves.

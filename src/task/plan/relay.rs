@@ -384,7 +384,11 @@ impl<'a> Life<'a> {
         let open = self.memory.open_until(&self.ledger, self.paces);
         let since = open.max(self.memory.exists).unwrap_or_default();
         // A task that ended exists until it is cleared.
-        let may_be_cleared = self.ledger.started_at.is_some() || self.memory.exists.is_none();
+        let is_cleared = self
+            .memory
+            .exists
+            .is_none_or(|exists| self.now.mono >= exists + self.paces.settle_time);
+        let may_be_cleared = self.ledger.started_at.is_some() || is_cleared;
         is_refused && may_be_cleared && self.facts.seen.is_absent_since(since)
     }
 

@@ -119,7 +119,8 @@ fn decide(world: &World, state: &mut State, who: usize) -> Option<(View, Wanted,
     });
     let output_taken = output_rival(&view, rights);
     let now = state.moment();
-    let cool_until = cool_until(world, state, who).max(fresh_until(&view, &wanted, now));
+    let cool_until =
+        cool_until(world, state, who).max(fresh_until(&view, &wanted, &world.paces, now));
     let facts = Facts {
         view: &view,
         standing: &standing,

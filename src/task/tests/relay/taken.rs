@@ -133,7 +133,7 @@ fn what_a_break_that_was_taken_back_has_learnt_is_no_evidence_for_the_next_one()
         _ => Answer::Task(Some(shown(None))),
     });
     pause(&mut life);
-    life.act(|_, _| accepted());
+    life.act(accepted_where_listed);
     assert_eq!(life.stops().len(), 2, "{:?}", life.calls);
     assert_eq!(life.reason(), Reason::Stopped);
 }
