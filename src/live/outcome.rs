@@ -168,7 +168,11 @@ pub(super) fn judge<T>(
     let raw = message.unwrap_or_default();
     let words = without_ids(&raw, ids);
     let meaning = |asks_to_wait| classify(call, status, code.as_deref(), &words, asks_to_wait);
-    let class = meaning(wait.throttled);
+    // What the status of a torn answer means is in the part that is missing.
+    let class = match (&body, meaning(wait.throttled)) {
+        (Body::Torn, class) if class != Class::Throttled => Class::ServiceUnavailable,
+        (Body::Whole(_) | Body::TooLong | Body::Torn, class) => class,
+    };
     let is_open = class == Class::Throttled
         && (meaning(false).may_have_taken_effect() || !turns_away(status, code.as_deref()));
     let delivery = match body {
@@ -179,8 +183,9 @@ pub(super) fn judge<T>(
         _ if code.as_deref().is_some_and(echoes_the_request) => {
             "the service refuses the signature: the access key secret does not belong to the access key id".to_owned()
         }
-        message if message.is_empty() => format!("HTTP {status} without a message of the service"),
-        message => message,
+        message if !message.is_empty() => message,
+        _ if matches!(body, Body::Torn) => format!("HTTP {status}, and the rest of the answer did not come"),
+        _ => format!("HTTP {status} without a message of the service"),
     };
     Err(Failure {
         class,

@@ -93,6 +93,11 @@ impl Memory {
             self.asked = None;
         }
         self.trail = Trail::default();
+        // Whatever comes next does not go on with the stopping that failed.
+        self.waits.clear(Action::StopLiveMpuTask);
+        if ledger.state() == State::Running {
+            self.waits.clear(Action::ListRtcMpuTaskDetail);
+        }
         self.ledger = Some(ledger);
     }
 

@@ -109,7 +109,9 @@ impl Run<'_> {
                 Step::Guard => self.guard(&view).await,
                 Step::Record(verdict) => self.record(&view, &verdict).await,
                 Step::Learn(ledger) => {
+                    let waits = self.dossier.memory.waits.clone();
                     self.dossier.memory.learn(*ledger);
+                    self.count_waits(&waits);
                     None
                 }
                 Step::Look => self.look_at_channels(&view),
@@ -295,9 +297,14 @@ impl Run<'_> {
         if let Some(why) = &why
             && !self.dossier.warned_of_adoption
         {
+            let advice = if view.has_relay {
+                " Its value must be the id of a task that spec.taskId names too, or of any task where spec.taskId is absent and no Start was \
+                 ever tried: to take over a task of another id, create this object again with the annotation."
+            } else {
+                ""
+            };
             let text = format!(
-                "The annotation {} takes over nothing: {why}. Its value must be the id of a task that spec.taskId names too, or of any task where \
-                 spec.taskId is absent and no Start was ever tried: to take over a task of another id, create this object again with the annotation.",
+                "The annotation {} takes over nothing: {why}.{advice}",
                 api::ADOPT_RUNNING_TASK
             );
             tell(self.shared, view, true, "NothingToAdopt", text);

@@ -35,12 +35,7 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
     if let Some(evidence) = without_a_stop(view, memory, &ledger) {
         return Step::Release(evidence);
     }
-    let declared = view
-        .release
-        .as_deref()
-        .map(str::trim)
-        .filter(|why| !why.is_empty());
-    let declared = declared.map(|why| {
+    let declared = view.declared().map(|why| {
         Step::Release(Evidence::Declared {
             why: why.to_owned(),
         })

@@ -415,7 +415,7 @@ impl<'a> Life<'a> {
                     }));
                 }
                 self.settled(
-                    tale::waiting_for_channel_to_leave(&self.ledger, claim),
+                    tale::waiting_for_channel_to_leave(self.view, &self.ledger, claim),
                     None,
                 )
             }

@@ -234,3 +234,24 @@ fn an_output_that_something_else_holds_is_told_once_it_cannot_be_a_cool_down_any
     life.run(life.now + 4 * SETTLE, |_, _| accepted());
     assert_eq!(life.reason(), Reason::Running);
 }
+
+#[test]
+fn a_change_without_an_answer_is_not_said_to_be_without_effect() {
+    for (answer, words) in [
+        (silence(), "no answer tells"),
+        (
+            refused(Class::RequestRejected),
+            "as it was before the change",
+        ),
+    ] {
+        let mut life = Life::relay(started(relay()));
+        life.wanted = parameters("h2", &["aaaa"]);
+        life.now = SETTLE;
+        life.act(|call, _| match call {
+            Call::Update => answer.clone(),
+            other => panic!("{other:?}"),
+        });
+        let message = life.last_message();
+        assert!(message.contains(words), "{message}");
+    }
+}

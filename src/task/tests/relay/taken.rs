@@ -111,6 +111,11 @@ fn what_a_break_that_was_taken_back_has_learnt_is_no_evidence_for_the_next_one()
     resume(&mut life);
     life.be_silent();
     assert_eq!(life.memory.trail, Trail::default());
+    assert_eq!(
+        life.memory.waits.iter().count(),
+        0,
+        "nothing is tried again"
+    );
     assert_eq!(life.reason(), Reason::Running);
 
     // A Start without an answer; a break; the break is taken back, and the Start has taken effect late.
