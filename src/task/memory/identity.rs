@@ -76,6 +76,16 @@ impl Memory {
             }
             Answer::Accepted { .. } | Answer::Page { .. } | Answer::Users { .. } => return,
         };
+        let was_told_foreign = self.foreign || view.is_told_foreign();
+        if ledger.is_taken_for_stopped() && !was_told_foreign && !view.is_adopting() {
+            self.waits.clear(Action::ListRtcMpuTaskDetail);
+            if shows == Shows::Ours {
+                self.learn(ledger.back(turn.now.wall));
+            } else {
+                self.identity = Some(Identity { asked, shows });
+            }
+            return;
+        }
         if ledger.state() != State::Open {
             self.waits.clear(Action::ListRtcMpuTaskDetail);
             self.looked_for_another(answer, view, Identity { asked, shows }, turn);

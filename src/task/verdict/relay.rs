@@ -32,12 +32,18 @@ pub fn running(view: &View, unseen: bool, claim: Option<Claim>) -> Verdict {
 
 /// Whether a relay that was started still runs cannot be told.
 #[must_use]
-pub fn unseen() -> Caveat {
+pub fn unseen(fault: &Fault) -> Caveat {
+    let Fault { class, words } = fault;
+    let why = if *class == Class::AccessDenied {
+        "is denied: grant live:ListRtcMPUTaskDetail to the operator's credentials.".to_owned()
+    } else {
+        format!("fails ({words}): {}", advice(Cause::Answer(*class)))
+    };
     Caveat {
         event: "TaskNotSeen",
-        text: "Whether the relay still runs is not seen, since the service's list of tasks is denied: grant live:ListRtcMPUTaskDetail to the \
-               operator's credentials."
-            .to_owned(),
+        text: format!(
+            "Whether the relay still runs is not seen, since the service's list of tasks {why}"
+        ),
     }
 }
 

@@ -145,7 +145,8 @@ fn observed(world: &World, state: &State, who: usize) -> Seen {
         absent: misses(&state.lists[0]).zip(misses(&state.lists[1])),
         channel: state.channel.clone(),
         channels_fail: None,
-        list_denied: false,
+        back: None,
+        list_lost: None,
     }
 }
 
