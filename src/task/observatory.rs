@@ -59,6 +59,9 @@ pub struct Read {
     pub urgent: bool,
 }
 
+/// So many failures in a row are not worth a word.
+const PASSING: u32 = 3;
+
 /// A complete read, or why there is none.
 #[derive(Debug)]
 pub struct Ended {
@@ -311,8 +314,8 @@ impl Observatory {
                 };
                 app.waits.fail(action, &trouble, 0, paces, now, jitter);
                 let lasts = app.waits.get(action).is_some_and(|wait| {
-                    Duration::try_from(now.wall.duration_since(wait.since))
-                        .is_ok_and(|lasts| lasts >= paces.settle_time)
+                    let lasts = Duration::try_from(now.wall.duration_since(wait.since));
+                    wait.attempts > PASSING && lasts.is_ok_and(|lasts| lasts >= paces.settle_time)
                 });
                 let is_lost =
                     what == What::Tasks && (failure.class == Class::AccessDenied || lasts);
