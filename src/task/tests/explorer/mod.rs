@@ -273,6 +273,17 @@ fn two_objects_of_one_task() {
 }
 
 #[test]
+fn two_objects_of_one_task_and_a_crash() {
+    let budget = Budget {
+        crashes: 1,
+        ..NOTHING_FAILS
+    };
+    let spec = json!({"taskId": "final-42"});
+    let name = "two objects name one task, the process dies";
+    holds(&two(name, [0, 0], &spec, budget));
+}
+
+#[test]
 fn two_objects_of_one_output() {
     holds(&two(
         "two objects name one output",
