@@ -47,7 +47,7 @@ const fn explained(reason: Reason) -> (&'static str, &'static str) {
         ),
         Reason::CoolingDown => (
             "an output or the task id was in use a moment ago",
-            "nothing: the service wants ten seconds between two uses",
+            "nothing: the service wants ten seconds between two uses. A process that has just begun waits for `--settle-time` before it starts a task that a new object names: a Stop of its predecessor may still be on its way",
         ),
         Reason::OutcomeUnknown => (
             "a Start had no answer, or the operator was restarted while Starts were refused, so that nobody knows whether the last one was",

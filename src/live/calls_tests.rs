@@ -117,7 +117,7 @@ async fn only_an_answer_of_the_service_settles_a_start() {
         ),
         (
             Act::Say("HTTP/1.1 400 No\r\nContent-Length: 100\r\n\r\n{\"Code\":\"Invali".to_owned()),
-            Class::RequestRejected,
+            Class::ServiceUnavailable,
             Delivery::MayHaveArrived,
         ),
         (

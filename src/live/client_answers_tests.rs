@@ -64,7 +64,7 @@ async fn errors_in_xml_are_understood_and_successes_are_not() {
     );
 }
 
-/// An error that was cut off may be any, and leaves open what was done; one that is too long or no JSON is judged by its status.
+/// An error that was cut off may be any, is no refusal, and leaves open what was done; one that is too long or no JSON is judged by its status.
 #[tokio::test]
 async fn errors_that_cannot_be_read() {
     let long = format!(
@@ -80,7 +80,7 @@ async fn errors_that_cannot_be_read() {
         (
             "cut, 400",
             cut(400),
-            Class::RequestRejected,
+            Class::ServiceUnavailable,
             Delivery::MayHaveArrived,
         ),
         (

@@ -227,7 +227,14 @@ pub(super) fn judge_by<T>(
     let is_error = status >= 400 || complains;
     let raw = message.unwrap_or_default();
     let words = without_ids(&raw, ids);
-    let class = meaning(status, code.as_deref(), &words, wait.throttled);
+    // What the status of a torn answer means is in the part that is missing.
+    let class = match (
+        &body,
+        meaning(status, code.as_deref(), &words, wait.throttled),
+    ) {
+        (Body::Torn, class) if class != Class::Throttled => Class::ServiceUnavailable,
+        (Body::Whole(_) | Body::TooLong | Body::Torn, class) => class,
+    };
     let by_itself = meaning(status, code.as_deref(), &words, false);
     let is_open = class == Class::Throttled
         && (by_itself.may_have_taken_effect() || !turns_away(status, code.as_deref()));
@@ -238,6 +245,9 @@ pub(super) fn judge_by<T>(
     let message = match shown(&raw) {
         _ if code.as_deref().is_some_and(echoes_the_request) => {
             "the service refuses the signature: the access key secret does not belong to the access key id".to_owned()
+        }
+        message if message.is_empty() && matches!(body, Body::Torn) => {
+            format!("HTTP {status}, and the rest of the answer did not come")
         }
         message if message.is_empty() => format!("HTTP {status} without a message of the service"),
         // Something has to name it.

@@ -15,9 +15,12 @@ const PORT: u16 = 1935;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OutputId(String);
 
-/// A URL that cannot be an output. Shows nothing of it but the host.
+/// A URL that cannot be an output. Shows nothing of it: what stands at the place of the host may be the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutputError {
+    /// Nothing.
+    #[error("the address is empty; it must be like rtmp://host/path")]
+    Empty,
     /// Another scheme, or none.
     #[error("the address must begin with rtmp://")]
     Scheme,
@@ -31,17 +34,11 @@ pub enum OutputError {
     #[error("the address must name a host: rtmp://host/path")]
     Host,
     /// A port that is none.
-    #[error("the port of {host} must be a number from 1 to 65535")]
-    Port {
-        /// The host.
-        host: String,
-    },
+    #[error("the port of the address must be a number from 1 to 65535")]
+    Port,
     /// Nothing after the host.
-    #[error("the address at {host} must have a path: rtmp://host/path")]
-    Path {
-        /// The host.
-        host: String,
-    },
+    #[error("the address must have a path after the host: rtmp://host/path")]
+    Path,
 }
 
 impl OutputId {
@@ -50,6 +47,9 @@ impl OutputId {
     /// # Errors
     /// When the service could not push to it (dossier 3.1: RTMP only, at most 2048 characters).
     pub fn of(url: &str) -> Result<Self, OutputError> {
+        if url.is_empty() {
+            return Err(OutputError::Empty);
+        }
         if url.chars().count() > LONGEST_URL {
             return Err(OutputError::TooLong);
         }
@@ -64,7 +64,7 @@ impl OutputId {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (host, port) = host_and_port(authority)?;
         if path.is_empty() {
-            return Err(OutputError::Path { host });
+            return Err(OutputError::Path);
         }
         Ok(Self(digest(&[&format!("rtmp://{host}:{port}/{path}")])))
     }
@@ -102,14 +102,16 @@ fn host_and_port(authority: &str) -> Result<(String, u16), OutputError> {
     };
     let legal =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
-    if host.is_empty() || !host.chars().all(legal) {
+    let is_bracketed = host.starts_with('[') && host.ends_with(']');
+    let has_brackets = host.contains(['[', ']', ':']);
+    if host.is_empty() || !host.chars().all(legal) || has_brackets != is_bracketed {
         return Err(OutputError::Host);
     }
     let host = host.to_ascii_lowercase();
     match port.map(str::parse) {
         None => Ok((host, PORT)),
         Some(Ok(port)) if port != 0 => Ok((host, port)),
-        Some(_) => Err(OutputError::Port { host }),
+        Some(_) => Err(OutputError::Port),
     }
 }
 
@@ -172,14 +174,8 @@ mod tests {
         let long = format!("rtmp://h/{}", "k".repeat(LONGEST_URL - 9));
         assert!(OutputId::of(&long).is_ok());
         let too_long = format!("{long}k");
-        let port = |host: &str| OutputError::Port {
-            host: host.to_owned(),
-        };
-        let path = |host: &str| OutputError::Path {
-            host: host.to_owned(),
-        };
         for (url, expected) in [
-            ("", OutputError::Scheme),
+            ("", OutputError::Empty),
             ("KEY", OutputError::Scheme),
             ("h.example/live/KEY", OutputError::Scheme),
             ("rtmps://h/KEY", OutputError::Scheme),
@@ -193,13 +189,17 @@ mod tests {
             ("rtmp://?KEY", OutputError::Host),
             ("rtmp://:1935/KEY", OutputError::Host),
             ("rtmp://h%2FKEY/a", OutputError::Host),
-            ("rtmp://h:KEY/a", port("h")),
-            ("rtmp://H:0/KEY", port("h")),
-            ("rtmp://h:65536/KEY", port("h")),
-            ("rtmp://h:/KEY", port("h")),
-            ("rtmp://h", path("h")),
-            ("rtmp://u:KEY@h/", path("h")),
-            ("rtmp://h?KEY", path("h")),
+            ("rtmp://h:KEY/a", OutputError::Port),
+            ("rtmp://[KEY/a", OutputError::Host),
+            ("rtmp://KEY]/a", OutputError::Host),
+            ("rtmp://KEY", OutputError::Path),
+            ("rtmp://KEY:word", OutputError::Port),
+            ("rtmp://H:0/KEY", OutputError::Port),
+            ("rtmp://h:65536/KEY", OutputError::Port),
+            ("rtmp://h:/KEY", OutputError::Port),
+            ("rtmp://h", OutputError::Path),
+            ("rtmp://u:KEY@h/", OutputError::Path),
+            ("rtmp://h?KEY", OutputError::Path),
         ] {
             let told = OutputId::of(url).err();
             assert_eq!(told.as_ref(), Some(&expected), "{url}");

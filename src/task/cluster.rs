@@ -21,6 +21,9 @@ use tokio::sync::Semaphore;
 /// objects whose calls fail writes as many.
 const STATUS_WRITES: usize = 16;
 
+/// The name that our writes carry in managedFields.
+const FIELD_MANAGER: &str = "mixed-stream-operator";
+
 /// Why a write did not happen, or is not known to have happened.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
@@ -222,7 +225,11 @@ impl Cluster {
         subresource: Option<&str>,
     ) -> Result<View, WriteError> {
         let api = self.api(key);
-        let params = PatchParams::default();
+        // Who wrote what is told by name in managedFields.
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
         let patch = Patch::Json::<()>(JsonPatch(operations));
         match subresource {
             Some(name) => {

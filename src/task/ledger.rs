@@ -145,6 +145,24 @@ impl Ledger {
         }
     }
 
+    /// A task that was only taken for stopped is listed again: it has run all the time.
+    #[must_use]
+    pub fn back(self, now: Timestamp) -> Self {
+        // What was read before says nothing of it any more.
+        let accepted = self.accepted.map(|accepted| Mark {
+            at: Some(Time(whole_seconds(now))),
+            ..accepted
+        });
+        Self {
+            intent: accepted.clone(),
+            accepted,
+            started_at: self.started_at,
+            stopped_at: None,
+            stop_reason: None,
+            channel_left_at: None,
+        }
+    }
+
     /// The task is stopped.
     #[must_use]
     pub fn stopped(self, reason: StopReason, now: Timestamp) -> Self {
@@ -191,6 +209,12 @@ impl Ledger {
             Some(StopReason::ChannelEmpty | StopReason::StoppedElsewhere | StopReason::Unknown)
             | None => false,
         }
+    }
+
+    /// Whether the end of a relay that ran was only concluded from what the lists show.
+    #[must_use]
+    pub fn is_taken_for_stopped(&self) -> bool {
+        self.state() == State::Stopped && !self.is_proven_stopped() && self.accepted.is_some()
     }
 
     /// When the relay has run for as long as it may.

@@ -93,6 +93,11 @@ impl Memory {
             self.asked = None;
         }
         self.trail = Trail::default();
+        // Whatever comes next does not go on with the stopping that failed.
+        self.waits.clear(Action::StopLiveMpuTask);
+        if ledger.state() == State::Running {
+            self.waits.clear(Action::ListRtcMpuTaskDetail);
+        }
         self.ledger = Some(ledger);
     }
 
@@ -221,6 +226,7 @@ impl Memory {
     /// A task is found that an earlier Start of this object has started.
     fn found(&mut self, running: Ledger) {
         self.waits.clear(Action::StartLiveMpuTask);
+        self.waits.clear(Action::ListRtcMpuTaskDetail);
         self.start_open = None;
         self.stop_open = None;
         self.learn(running);

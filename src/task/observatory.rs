@@ -6,7 +6,7 @@
 mod interest;
 mod schedule;
 
-pub(super) use interest::{is_open, is_running, waits_for_channel};
+pub(super) use interest::{is_open, is_running, is_taken_for_stopped, waits_for_channel};
 
 use interest::interest;
 use schedule::{Board, Verdict};
@@ -63,6 +63,9 @@ pub struct Read {
     pub urgent: bool,
 }
 
+/// So many failures in a row are not worth a word.
+const PASSING: u32 = 3;
+
 /// A complete read, or why there is none.
 #[derive(Debug)]
 pub struct Ended {
@@ -87,8 +90,8 @@ struct App {
     channels: Board,
     /// The last two complete reads of the list: when each began, and the ids of the tasks.
     lists: [Option<(Duration, HashSet<String>)>; 2],
-    /// The list could not be read at the last try, since the account's policy does not grant it.
-    list_denied: bool,
+    /// Why the list cannot be read: the account's policy does not grant it, or it has failed for longer than the settle time.
+    list_lost: Option<Fault>,
     /// The last complete read of the channels.
     live: Option<(Duration, HashSet<String>)>,
     history: HashMap<String, Channel>,
@@ -121,7 +124,10 @@ impl Observatory {
             let (begun, listed) = read.as_ref()?;
             (!listed.contains(ids.task.as_str())).then_some(*begun)
         };
-        let absent = misses(&app.lists[0]).zip(misses(&app.lists[1]));
+        let before = misses(&app.lists[0]);
+        let absent = before.zip(misses(&app.lists[1]));
+        let last = app.lists[1].as_ref().map(|(begun, _)| *begun);
+        let back = last.filter(|_| before.is_some() && absent.is_none());
         let channel = view.channel.as_ref().map(|channel| {
             let channel = channel.as_str();
             app.history.get(channel).cloned().unwrap_or_else(|| {
@@ -134,7 +140,8 @@ impl Observatory {
         });
         Seen {
             absent,
-            list_denied: app.list_denied,
+            back,
+            list_lost: app.list_lost.clone(),
             channel: channel.unwrap_or_default(),
             channels_fail: app.trouble.clone(),
         }
@@ -289,16 +296,22 @@ impl Observatory {
             (What::Tasks, Ok(ids)) => {
                 app.waits.clear(action);
                 app.lists[0] = app.lists[1].take();
-                let can_again = std::mem::take(&mut app.list_denied);
-                let missing = relays()
+                let can_again = app.list_lost.take().is_some();
+                let missed = |view: &View| {
+                    let before = app.lists[0].as_ref();
+                    before.is_some_and(|(_, ids)| !shows(ids, view))
+                };
+                let changed = relays()
                     .filter(|view| {
                         let is_there = is_running(view) || is_open(view);
-                        is_there && (can_again || !shows(&ids, view))
+                        let is_missing = is_there && !shows(&ids, view);
+                        let is_back = is_taken_for_stopped(view) && shows(&ids, view);
+                        (is_there && can_again) || is_missing || (is_back && missed(view))
                     })
                     .map(|view| view.key.clone())
                     .collect();
                 app.lists[1] = Some((begun, ids));
-                missing
+                changed
             }
             (What::Channels, Ok(live)) => {
                 app.waits.clear(action);
@@ -320,8 +333,20 @@ impl Observatory {
                     not_before: Duration::ZERO,
                 };
                 app.waits.fail(action, &trouble, 0, paces, now, jitter);
-                let is_denied = what == What::Tasks && failure.class == Class::AccessDenied;
-                let is_news = is_denied && !std::mem::replace(&mut app.list_denied, is_denied);
+                let lasts = app.waits.get(action).is_some_and(|wait| {
+                    let lasts = Duration::try_from(now.wall.duration_since(wait.since));
+                    wait.attempts > PASSING && lasts.is_ok_and(|lasts| lasts >= paces.settle_time)
+                });
+                let is_lost =
+                    what == What::Tasks && (failure.class == Class::AccessDenied || lasts);
+                let told = app.list_lost.as_ref().map(|fault| fault.class);
+                let is_news = is_lost && told != Some(failure.class);
+                if is_news {
+                    app.list_lost = Some(Fault {
+                        class: failure.class,
+                        words: words.clone(),
+                    });
+                }
                 relays()
                     .filter(|view| is_news && is_running(view))
                     .map(|view| view.key.clone())

@@ -11,7 +11,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// Which field the service would not take, and what to do. The API server refuses most of it before; an address out of a Secret it has never seen.
-/// No address is shown but for its host.
+/// No part of an address is shown.
 pub fn parameters(relay: &Relay, urls: &[SecretString]) -> Result<live::Relay, String> {
     let Relay {
         channel_id,

@@ -307,7 +307,7 @@ fn what_the_service_would_not_take_is_told_by_its_field_and_without_the_address(
         ("KEY", "must begin with rtmp://"),
         (
             "rtmp://h.example?KEY",
-            "the address at h.example must have a path",
+            "the address must have a path after the host",
         ),
         (
             "rtmp://PUSH.example.com:1935/live/s1?auth_key=KEY",

@@ -7,10 +7,10 @@ use super::{
     access::{Keys, Site, Source, keyring::Occasion},
     desired::Desired,
     dossier::{Dossier, tell},
-    ledger::State,
+    ledger::{Ledger, State},
     ownership::Standing,
     plan::{COOL_DOWN, Facts, Step, Wanted, plan},
-    retry::Waits,
+    retry::{Moment, Paces, Waits},
     seen::Seen,
     shared::{Caller, Shared},
     store::Place,
@@ -117,7 +117,9 @@ impl Run<'_> {
                 Step::Guard => self.guard(&view).await,
                 Step::Record(verdict) => self.record(&view, &verdict).await,
                 Step::Learn(ledger) => {
+                    let waits = self.dossier.memory.waits.clone();
                     self.dossier.memory.learn(*ledger);
+                    self.count_waits(&waits);
                     None
                 }
                 Step::Look => self.look_at_channels(&view),
@@ -179,7 +181,9 @@ impl Run<'_> {
             recorded: &recorded,
             wanted,
             seen: &seen,
-            cool_until: place.cool_until.max(fresh_until(view, wanted, now)),
+            cool_until: place
+                .cool_until
+                .max(fresh_until(view, wanted, &self.shared.paces, now)),
         };
         plan(facts, &self.dossier.memory, &self.shared.paces, now)
     }
@@ -311,9 +315,14 @@ impl Run<'_> {
         if let Some(why) = &why
             && !self.dossier.warned_of_adoption
         {
+            let advice = if view.has_relay {
+                " Its value must be the id of a task that spec.taskId names too, or of any task where spec.taskId is absent and no Start was \
+                 ever tried: to take over a task of another id, create this object again with the annotation."
+            } else {
+                ""
+            };
             let text = format!(
-                "The annotation {} takes over nothing: {why}. Its value must be the id of a task that spec.taskId names too, or of any task where \
-                 spec.taskId is absent and no Start was ever tried: to take over a task of another id, create this object again with the annotation.",
+                "The annotation {} takes over nothing: {why}.{advice}",
                 api::ADOPT_RUNNING_TASK
             );
             tell(self.shared, view, true, "NothingToAdopt", text);
@@ -394,26 +403,36 @@ fn is_allowed(shared: &Shared, view: &View) -> bool {
         .allows(&view.key.namespace, app.as_str(), named)
 }
 
-/// A process that has just begun does not know what was in use a moment before, unless the object has held its outputs for long enough.
-pub(super) fn fresh_until(view: &View, wanted: &Wanted, now: super::retry::Moment) -> Duration {
-    if now.mono >= COOL_DOWN {
-        return Duration::ZERO;
-    }
+/// A process that has just begun does not know what was in use a moment before: an output cools down, unless the object has held it for long
+/// enough; and to a task id that a manifest names a Stop may be on its way that an earlier process sent for an object that is gone.
+pub(super) fn fresh_until(view: &View, wanted: &Wanted, paces: &Paces, now: Moment) -> Duration {
+    let claim = view.status.claim.as_ref();
+    let held_since = claim.and_then(|claim| claim.at.as_ref()).map(|at| at.0);
+    let is_held_for = |time: Duration| {
+        held_since.is_some_and(|since| {
+            Duration::try_from(now.wall.duration_since(since)).is_ok_and(|held| held > time)
+        })
+    };
     let outputs = match wanted {
         Wanted::Known(wanted) => wanted.outputs.as_slice(),
         Wanted::Nothing | Wanted::Unavailable { .. } => &[],
     };
-    let claim = view.status.claim.as_ref();
-    let held_since = claim.and_then(|claim| claim.at.as_ref()).map(|at| at.0);
-    let is_long = held_since.is_some_and(|since| {
-        Duration::try_from(now.wall.duration_since(since)).is_ok_and(|held| held > COOL_DOWN)
-    });
-    let is_held = outputs
+    let are_held = outputs
         .iter()
         .all(|output| view.claimed_outputs().contains(output));
-    if is_long && is_held {
+    let is_new = Ledger::of(&view.status).state() == State::Never;
+    let waits_for_stop = is_new && !view.is_id_from_uid() && !is_held_for(paces.settle_time);
+    let id = if waits_for_stop {
+        paces.settle_time
+    } else {
+        Duration::ZERO
+    };
+    let outputs = if are_held && is_held_for(COOL_DOWN) {
         Duration::ZERO
     } else {
         COOL_DOWN
-    }
+    };
+    Some(id.max(outputs))
+        .filter(|until| *until > now.mono)
+        .unwrap_or_default()
 }

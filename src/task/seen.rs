@@ -9,8 +9,10 @@ pub struct Seen {
     /// The last two complete reads of the task list, if neither shows the task: when each began. Pages drift while they are read, so that
     /// one alone says nothing.
     pub absent: Option<(Duration, Duration)>,
-    /// The list cannot be read since the account's policy does not grant it: that the task is gone would not be noticed.
-    pub list_denied: bool,
+    /// The last complete read of the task list, if it shows the task and the one before did not: when it began.
+    pub back: Option<Duration>,
+    /// The list cannot be read, and that does not pass: that the task is gone would not be noticed.
+    pub list_lost: Option<Fault>,
     /// The object's channel.
     pub channel: Channel,
     /// Why the channels cannot be read now.
@@ -37,6 +39,8 @@ pub struct Channel {
     pub away: Option<Duration>,
     /// The first of an unbroken row of reads, up to the last one, that did not show it.
     pub away_since: Option<Duration>,
+    /// Neither the last read nor the one before showed it, whatever lay between them.
+    pub away_twice: bool,
     /// The first and the last of the latest unbroken row of several reads that did not show it. Pages drift: one alone says nothing.
     pub was_away: Option<(Duration, Duration)>,
 }
@@ -44,6 +48,7 @@ pub struct Channel {
 impl Channel {
     /// Takes a complete read. Two that are further apart than `gap` leave room for somebody who came and went.
     pub fn take(&mut self, begun: Duration, shows: bool, gap: Duration) {
+        self.away_twice = !shows && self.is_away();
         if shows {
             self.live = Some(begun);
             self.away_since = None;

@@ -263,6 +263,13 @@ impl View {
             .find(|condition| condition.type_ == ConditionType::Ready.as_str())
     }
 
+    /// Why the object may go without a confirmed Stop, where its annotation says so.
+    #[must_use]
+    pub fn declared(&self) -> Option<&str> {
+        let why = self.release.as_deref().map(str::trim);
+        why.filter(|why| !why.is_empty())
+    }
+
     /// The resourceVersion as a number, to tell which of two views of one uid is newer. API servers store it as one.
     #[must_use]
     pub fn version(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use super::{Memory, MemoryTurn};
 use crate::{
+    api::DesiredState,
     live::{Action, Class},
     task::{
         evidence::{Answer, Sighting},
@@ -75,8 +76,18 @@ impl Memory {
             }
             Answer::Accepted { .. } | Answer::Page { .. } | Answer::Users { .. } => return,
         };
-        self.waits.clear(Action::ListRtcMpuTaskDetail);
+        let was_told_foreign = self.foreign || view.is_told_foreign();
+        if ledger.is_taken_for_stopped() && !was_told_foreign && !view.is_adopting() {
+            self.waits.clear(Action::ListRtcMpuTaskDetail);
+            if shows == Shows::Ours {
+                self.learn(ledger.back(turn.now.wall));
+            } else {
+                self.identity = Some(Identity { asked, shows });
+            }
+            return;
+        }
         if ledger.state() != State::Open {
+            self.waits.clear(Action::ListRtcMpuTaskDetail);
             self.looked_for_another(answer, view, Identity { asked, shows }, turn);
             return;
         }
@@ -88,17 +99,29 @@ impl Memory {
         let is_settled = self
             .open_until(&ledger, turn.paces)
             .is_none_or(|until| asked >= until);
-        let says_enough = !view.is_deleting() && (is_restart || self.exists.is_none());
+        // What exists may be a task that ended and is not cleared yet: the list need not show it, and the next Start tells.
+        let has_ended = self
+            .exists
+            .is_none_or(|exists| asked >= exists + turn.paces.settle_time);
+        let is_stopping = view.is_deleting()
+            || view.desired == DesiredState::Stopped
+            || ledger
+                .limit(view)
+                .is_some_and(|limit| limit <= turn.now.wall);
+        let says_enough = !is_stopping && (is_restart || has_ended);
         match shows {
             Shows::Ours if !may_be_stale => self.found(ledger.found(turn.now.wall)),
-            Shows::Another if is_settled && (!may_be_stale || view.is_deleting()) => {
+            Shows::Another if is_settled && (!may_be_stale || is_stopping) => {
                 if may_be_the_earlier_one(answer, view, &ledger) {
                     self.found(ledger.adopted(view.generation, turn.now.wall));
                 } else {
                     self.is_foreign(ledger, turn);
                 }
             }
-            Shows::Nothing if is_settled && says_enough => {
+            // A task of before may still be listed. Whatever was sent has had its time: the next Start gives a definite answer, and until
+            // then the object counts as one that may run.
+            Shows::Nothing | Shows::Ours | Shows::Another if is_settled && says_enough => {
+                self.waits.clear(Action::ListRtcMpuTaskDetail);
                 self.trail = Trail::default();
                 self.start_open = None;
                 self.exists = None;
@@ -106,19 +129,10 @@ impl Memory {
                 self.unanswered = true;
                 self.intended = ledger.intent;
             }
-            // A task of before may still be listed. Whatever was sent has had its time: the next Start gives a definite answer, and until
-            // then the object counts as one that may run.
-            Shows::Ours | Shows::Another if is_settled && says_enough => {
-                self.trail = Trail::default();
-                self.start_open = None;
-                self.exists = None;
-                self.unanswered = true;
-                self.intended = ledger.intent;
-                self.identity = Some(Identity { asked, shows });
-            }
             Shows::Nothing | Shows::Ours | Shows::Another | Shows::Unclear | Shows::Refused => {
                 self.identity = Some(Identity { asked, shows });
-                if view.is_deleting() {
+                if is_stopping {
+                    self.waits.clear(Action::ListRtcMpuTaskDetail);
                     return;
                 }
                 // A list that refuses to tell will go on so; the reads of all tasks tell, and need their share of the quota.

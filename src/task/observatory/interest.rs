@@ -10,6 +10,10 @@ use crate::{
     },
 };
 use jiff::Timestamp;
+use std::time::Duration;
+
+/// How long after the concluded end of a relay the list is read for it: three sweeps at the default pace.
+const LOOKED_AFTER: Duration = Duration::from_secs(90);
 
 /// How many relays of an application there are of each kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,7 +32,7 @@ pub(super) fn interest(store: &Store, site: &Site, now: Timestamp) -> Interest {
             interest.running += 1;
         } else {
             interest.waiting += usize::from(waits_for_channel(view, now));
-            interest.open += usize::from(is_open(view));
+            interest.open += usize::from(is_open(view) || ended_lately(view, now));
         }
     }
     interest
@@ -44,6 +48,20 @@ pub(in crate::task) fn is_running(view: &View) -> bool {
 
 pub(in crate::task) fn is_open(view: &View) -> bool {
     is_observed(view) && Ledger::of(&view.status).state() == State::Open
+}
+
+/// Whether the relay's end was only concluded from what the reads show.
+pub(in crate::task) fn is_taken_for_stopped(view: &View) -> bool {
+    is_observed(view) && Ledger::of(&view.status).is_taken_for_stopped()
+}
+
+/// Its end was concluded so lately that the next reads may show that it was none: pages drift.
+fn ended_lately(view: &View, now: Timestamp) -> bool {
+    let stopped = Ledger::of(&view.status).stopped_at;
+    let is_late = stopped.is_some_and(|at| {
+        Duration::try_from(now.duration_since(at)).is_ok_and(|age| age <= LOOKED_AFTER)
+    });
+    is_late && is_taken_for_stopped(view)
 }
 
 /// Whether the object would start its relay when somebody is in the channel.

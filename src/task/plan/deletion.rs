@@ -7,13 +7,14 @@ use super::{
 };
 use crate::{
     api::DeletionPolicy,
+    live::Action,
     task::{
         access::{Keys, Left},
         evidence::Evidence,
         ledger::{Ledger, State},
         memory::Memory,
         ownership::Standing,
-        retry::{Moment, Paces},
+        retry::{Cause, Moment, Paces},
         trail::Stopped,
         verdict,
         view::View,
@@ -35,12 +36,7 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
     if let Some(evidence) = without_a_stop(view, memory, &ledger) {
         return Step::Release(evidence);
     }
-    let declared = view
-        .release
-        .as_deref()
-        .map(str::trim)
-        .filter(|why| !why.is_empty());
-    let declared = declared.map(|why| {
+    let declared = view.declared().map(|why| {
         Step::Release(Evidence::Declared {
             why: why.to_owned(),
         })
@@ -95,10 +91,21 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
     match pursue(facts, ids, memory, &ledger, paces, now) {
         Progress::Proven(evidence) => Step::Release(evidence),
         Progress::Next(step) => match declared {
-            Some(release) if memory.trail.failed => release,
+            Some(release) if memory.trail.failed || is_kept_from_stopping(memory) => release,
             Some(_) | None => step,
         },
     }
+}
+
+/// No Stop is sent before the list was asked whose task it is, and the list does not answer.
+fn is_kept_from_stopping(memory: &Memory) -> bool {
+    memory
+        .waits
+        .get(Action::ListRtcMpuTaskDetail)
+        .is_some_and(|wait| match wait.cause {
+            Cause::Answer(_) => true,
+            Cause::Unconfirmed | Cause::Open | Cause::Foreign => false,
+        })
 }
 
 /// What a relay's own story proves.

@@ -30,6 +30,10 @@ use std::time::Duration;
 /// An output must not be used again this soon after the task that used it stopped (dossier 3.1).
 pub const COOL_DOWN: Duration = Duration::from_secs(10);
 
+/// A relay with an end to come is looked at this often: the clock of the day, which its end is told by, may have been set, and the machine may
+/// have been paused.
+const CLOCK_CHECK: Duration = Duration::from_mins(1);
+
 pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment) -> Step {
     let life = Life::of(facts, memory, paces, now);
     let view = life.view;
@@ -52,6 +56,9 @@ pub(super) fn plan(facts: Facts<'_>, memory: &Memory, paces: &Paces, now: Moment
     }
     if let Keys::Unread(until) = facts.keys {
         return Step::Rest(*until);
+    }
+    if let Some(step) = life.look_whether_back() {
+        return step;
     }
     let is_over = life.limit().is_some_and(|limit| limit <= now.wall);
     let state = life.ledger.state();
@@ -147,10 +154,10 @@ impl<'a> Life<'a> {
         tell(self.view, verdict, self.memory, self.now, Some(until))
     }
 
-    /// When the time of the relay is over, if that is still to come.
+    /// When to look whether the time of the relay is over, if that is still to come.
     fn ends_at(&self) -> Option<Duration> {
         let limit = self.limit().filter(|limit| *limit > self.now.wall)?;
-        Some(on_our_clock(limit, self.now))
+        Some(on_our_clock(limit, self.now).min(self.now.mono + CLOCK_CHECK))
     }
 
     fn limit(&self) -> Option<Timestamp> {
@@ -194,6 +201,32 @@ impl<'a> Life<'a> {
             }
             Progress::Next(step) => step,
         }
+    }
+
+    /// It was taken for stopped, and a later read of all tasks shows one of its id: the list by id tells whose it is.
+    fn look_whether_back(&self) -> Option<Step> {
+        let back = self.facts.seen.back?;
+        let is_known = self
+            .memory
+            .identity
+            .as_ref()
+            .is_some_and(|identity| identity.asked >= back);
+        let is_foreign = self.memory.foreign || self.view.is_told_foreign();
+        let is_asked_elsewhere = is_foreign || self.view.is_adopting();
+        if is_known || is_asked_elsewhere || !self.ledger.is_taken_for_stopped() {
+            return None;
+        }
+        let due = self
+            .memory
+            .waits
+            .due(Action::ListRtcMpuTaskDetail, self.view.generation);
+        Some(match turn(self.view, self.memory, due, self.now) {
+            Turn::Now(bought) => Step::Call {
+                call: Call::Identify,
+                bought,
+            },
+            Turn::At(at) => Step::Rest(Some(at)),
+        })
     }
 
     fn stopped_as_asked(&self) -> Step {
@@ -279,16 +312,15 @@ impl<'a> Life<'a> {
     }
 
     fn running(&self, claim: Option<Claim>) -> Verdict {
-        let unseen = self.facts.seen.list_denied;
+        let unseen = self.facts.seen.list_lost.is_some();
         self.runs_on(tale::running(self.view, unseen, claim))
     }
 
     /// The verdict on a relay that runs, with what keeps us from seeing that it does.
     fn runs_on(&self, verdict: Verdict) -> Verdict {
-        if self.facts.seen.list_denied {
-            verdict.but(tale::unseen(self.view))
-        } else {
-            verdict
+        match &self.facts.seen.list_lost {
+            Some(fault) => verdict.but(tale::unseen(self.view, fault)),
+            None => verdict,
         }
     }
 
@@ -412,7 +444,11 @@ impl<'a> Life<'a> {
         let open = self.memory.open_until(&self.ledger, self.paces);
         let since = open.max(self.memory.exists).unwrap_or_default();
         // A task that ended exists until it is cleared.
-        let may_be_cleared = self.ledger.started_at.is_some() || self.memory.exists.is_none();
+        let is_cleared = self
+            .memory
+            .exists
+            .is_none_or(|exists| self.now.mono >= exists + self.paces.settle_time);
+        let may_be_cleared = self.ledger.started_at.is_some() || is_cleared;
         is_refused && may_be_cleared && self.facts.seen.is_absent_since(since)
     }
 
@@ -427,19 +463,15 @@ impl<'a> Life<'a> {
                 if self.ledger.channel_left_at.is_some() {
                     return self.start();
                 }
-                let channel = &self.facts.seen.channel;
                 // Two reads: pages drift.
-                let has_left = channel
-                    .away_since
-                    .is_some_and(|since| channel.read > Some(since));
-                if has_left {
+                if self.facts.seen.channel.away_twice {
                     return Step::Learn(Box::new(Ledger {
                         channel_left_at: Some(whole_seconds(self.now.wall)),
                         ..self.ledger.clone()
                     }));
                 }
                 self.settled(
-                    tale::waiting_for_channel_to_leave(&self.ledger, claim),
+                    tale::waiting_for_channel_to_leave(self.view, &self.ledger, claim),
                     None,
                 )
             }

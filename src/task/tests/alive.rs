@@ -212,3 +212,19 @@ fn the_transition_time_moves_only_with_the_status() {
     let now_false = ready(Reason::Throttled).status(&object, &[], later);
     assert_eq!(now_false.conditions[0].last_transition_time.0, later);
 }
+
+#[test]
+fn a_standing_release_without_stop_is_told_before_it_matters() {
+    let annotation = |why: &str| {
+        let annotations = json!({"annotations": {"mixedstream.io/release-without-stop": why}});
+        verdict(&Life::of(changed(armed(), "/metadata", annotations))).message
+    };
+    let told = annotation("ticket 4711");
+    assert!(told.contains("if the first Stop succeeds"), "{told}");
+    let life = Life::of(changed(
+        armed(),
+        "/metadata",
+        json!({"annotations": {"mixedstream.io/release-without-stop": "  "}}),
+    ));
+    assert_eq!(life.view.declared(), None);
+}

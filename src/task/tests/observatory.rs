@@ -500,3 +500,55 @@ fn reads_that_hang_leave_room_for_others() {
         assert_eq!(watch.due().len(), 2);
     }
 }
+
+#[test]
+fn a_relay_that_was_taken_for_stopped_is_read_for_a_while_and_named_when_it_is_listed() {
+    let over = || named(ended(relay(), "StoppedElsewhere"), "a");
+    let mut watch = Watch::of([over()]);
+    let reads = |watch: &mut Watch, ids: &[&str]| {
+        let read = watch
+            .due()
+            .into_iter()
+            .find(|read| read.what == What::Tasks);
+        let named = watch.end(read.unwrap(), Ok(ids));
+        watch.now += SWEEP;
+        named
+    };
+    assert_eq!(reads(&mut watch, &[]), [""; 0]);
+    assert_eq!(watch.observatory.seen(&view(over())).back, None);
+    assert_eq!(reads(&mut watch, &["a"]), ["a"]);
+    let seen = watch.observatory.seen(&view(over()));
+    assert_eq!((seen.back, seen.absent), (Some(SWEEP), None));
+    // A service that lists what has stopped shows it all the time.
+    assert_eq!(reads(&mut watch, &["a"]), [""; 0]);
+    assert_eq!(watch.observatory.seen(&view(over())).back, None);
+    watch.now = Duration::from_mins(5);
+    assert_eq!(watch.due().len(), 0, "nobody asks any more");
+}
+
+#[test]
+fn a_list_that_fails_is_lost_when_it_is_denied_or_goes_on_failing() {
+    for (class, lost_after) in [
+        (Class::AccessDenied, Duration::ZERO),
+        (Class::ServiceUnavailable, Duration::from_mins(1)),
+    ] {
+        let mut watch = Watch::of([running("a")]);
+        let begun = watch.now;
+        let mut news = 0;
+        while watch.now < begun + 10 * SWEEP {
+            for read in watch.due() {
+                let is_tasks = read.what == What::Tasks;
+                let named = watch.end(read, Err(class));
+                news += usize::from(is_tasks && named == ["a"]);
+                let lost = watch.observatory.seen(&view(running("a"))).list_lost;
+                assert_eq!(lost.is_some(), news > 0);
+                assert!(
+                    lost.is_none() || watch.now >= begun + lost_after,
+                    "{class:?}"
+                );
+            }
+            watch.now += SECOND;
+        }
+        assert_eq!(news, 1, "{class:?} is told once");
+    }
+}

@@ -192,6 +192,10 @@ pub fn whole_seconds(time: Timestamp) -> Timestamp {
 /// What deletion will do, in a sentence.
 pub(super) fn on_deletion(view: &View) -> &'static str {
     match view.policy {
+        DeletionPolicy::Stop if view.declared().is_some() => {
+            "When this object is deleted, the task will be stopped if the first Stop succeeds, and else be left to run (annotation \
+             mixedstream.io/release-without-stop)."
+        }
         DeletionPolicy::Stop => "The task will be stopped when this object is deleted.",
         DeletionPolicy::Orphan => {
             "The task will be left as it is when this object is deleted (spec.deletionPolicy: Orphan)."
@@ -273,15 +277,20 @@ pub(super) fn who(rival: &Rival) -> String {
 pub fn app_not_allowed(view: &View, claim: Option<Claim>) -> Verdict {
     let ids = view.ids.as_ref();
     let (app, task) = ids.map_or(("", ""), |ids| (ids.app.as_str(), ids.task.as_str()));
+    let runs = Ledger::of(&view.status).state() == State::Running;
     let deletion = match claim {
         None => "Deleting it stops nothing.".to_owned(),
+        Some(_) if runs => format!(
+            "The relay that it started runs on, whatever spec.desiredState and spec.maxDurationSeconds say. {}",
+            on_deletion(view)
+        ),
         Some(_) => format!(
             "It held the task when that was allowed. {}",
             on_deletion(view)
         ),
     };
     Verdict::new(
-        Phase::Failed,
+        if runs { Phase::Running } else { Phase::Failed },
         Reason::AppNotAllowed,
         format!(
             "No rule of the operator's --app-policy lets namespace {} use task {task} of application {app}: nothing is started or changed \

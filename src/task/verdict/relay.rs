@@ -32,12 +32,20 @@ pub fn running(view: &View, unseen: bool, claim: Option<Claim>) -> Verdict {
 
 /// Whether a relay that was started still runs cannot be told.
 #[must_use]
-pub fn unseen(view: &View) -> Caveat {
+pub fn unseen(view: &View, fault: &Fault) -> Caveat {
+    let Fault { class, words } = fault;
+    let why = if *class == Class::AccessDenied {
+        format!(
+            "is denied: grant live:ListRtcMPUTaskDetail to {}.",
+            grantee(view)
+        )
+    } else {
+        format!("fails ({words}): {}", advice(Cause::Answer(*class), view))
+    };
     Caveat {
         event: "TaskNotSeen",
         text: format!(
-            "Whether the relay still runs is not seen, since the service's list of tasks is denied: grant live:ListRtcMPUTaskDetail to {}.",
-            grantee(view)
+            "Whether the relay still runs is not seen, since the service's list of tasks {why}"
         ),
     }
 }
@@ -90,15 +98,20 @@ pub fn completed(view: &View, ledger: &Ledger, is_over: bool, claim: Option<Clai
             "The relay was stopped by something else than this operator while its channel was live."
         }
         Some(StopReason::Unknown) => unknown.as_str(),
-        Some(StopReason::MaxDuration) => "Stopped after spec.maxDurationSeconds.",
+        Some(StopReason::MaxDuration) => "The operator stopped the relay.",
         Some(StopReason::Requested) | None => "The relay is stopped.",
     };
     let again = match (is_over, ledger.stop_reason) {
-        (true, Some(StopReason::MaxDuration)) => "Raise it to start the relay again.",
-        (true, _) => {
-            "spec.maxDurationSeconds has passed since the first start: raise it to start the relay again."
+        (true, _) => format!(
+            "spec.maxDurationSeconds has passed since the first start{}: to start the relay again, raise it beyond that, or take it out.",
+            ledger.started_at.map_or_else(String::new, |at| format!(
+                " ({})",
+                at.strftime("%Y-%m-%d %H:%M:%S UTC")
+            ))
+        ),
+        (false, _) => {
+            "To start it again, set spec.desiredState to Stopped and back to Running.".to_owned()
         }
-        (false, _) => "To start it again, set spec.desiredState to Stopped and back to Running.",
     };
     Verdict::new(
         Phase::Stopped,
@@ -155,14 +168,18 @@ pub fn waiting_for_channel(
 
 /// Somebody stopped the relay while its channel was live, or nobody knows why it is gone: it is not started again before the channel has been away.
 #[must_use]
-pub fn waiting_for_channel_to_leave(ledger: &Ledger, claim: Option<Claim>) -> Verdict {
-    let message = if ledger.stop_reason == Some(StopReason::Unknown) {
+pub fn waiting_for_channel_to_leave(view: &View, ledger: &Ledger, claim: Option<Claim>) -> Verdict {
+    let channel = view.channel.as_ref().map_or("", |channel| channel.as_str());
+    let so = if ledger.stop_reason == Some(StopReason::Unknown) {
         "The relay is gone; why cannot be told, since the live channels cannot be listed: grant live:ListRTCLiveRooms to the operator's \
-         credentials. It is started again when the channel has been seen empty and somebody joins anew."
+         credentials."
     } else {
-        "The relay was stopped by something else than this operator while its channel was live. It is started again when the channel has \
-         been empty and somebody joins anew."
+        "The relay was stopped by something else than this operator while its channel was live."
     };
+    let message = format!(
+        "{so} It is started again when channel {channel} has been empty and somebody joins anew; at once, when spec.desiredState is set to \
+         Stopped and back to Running."
+    );
     Verdict::new(Phase::Stopped, Reason::WaitingForChannel, message, claim)
 }
 
@@ -236,11 +253,12 @@ pub fn start_fails(
     Verdict::new(phase, reason, with_schedule(&text, Some(wait)), claim)
 }
 
-/// An Update was refused, and waits. The relay runs on as it was.
+/// An Update has failed, and waits; `is_open`: one may have taken effect all the same. The relay runs on.
 #[must_use]
 pub fn update_fails(
     view: &View,
     wait: Option<&Wait>,
+    is_open: bool,
     (paces, now): (&Paces, Timestamp),
     claim: Option<Claim>,
 ) -> Verdict {
@@ -254,8 +272,13 @@ pub fn update_fails(
         Cause::Answer(class) => told_as(Call::Update, class),
         cause @ (Cause::Unconfirmed | Cause::Open | Cause::Foreign) => reason(cause),
     };
+    let so = if is_open {
+        "The relay runs on, as it was before the change or after it: no answer tells."
+    } else {
+        "The relay runs on as it was before the change."
+    };
     let text = format!(
-        "UpdateLiveMPUTask {}: {} The relay runs on as it was before the change.",
+        "UpdateLiveMPUTask {}: {} {so}",
         fault(wait),
         advice(wait.cause, view)
     );
@@ -316,9 +339,9 @@ fn output_held(wait: &Wait, runs: bool, claim: Option<Claim>) -> Verdict {
         ("StartLiveMPUTask", "The relay does not run.")
     };
     let text = format!(
-        "{action} {}: something that is no object of this cluster streams to an output. {so} Stop that task in the service's console, or name \
-         another output in spec.relay.outputs or in the Secret behind it; to take that task over instead, create this object again with the \
-         annotation mixedstream.io/adopt-running-task set to its id.",
+        "{action} {}: a task that no relay of this cluster started streams to an output. {so} Stop that task, or delete the object without a \
+         relay that guards it; or name another output in spec.relay.outputs or in the Secret behind it; to take that task over instead, create \
+         this object again with the annotation mixedstream.io/adopt-running-task set to its id.",
         fault(wait)
     );
     let phase = if runs { Phase::Running } else { Phase::Failed };

@@ -42,7 +42,7 @@ async fn a_relay_stops_after_its_longest_time_and_stays_stopped() {
         .duration_since(status.started_at.clone().unwrap().0);
     assert!(ran.as_secs() >= 3, "{ran:?}");
     let says = message(&completed);
-    assert!(says.contains("maxDurationSeconds. Raise it"), "{says}");
+    assert!(says.contains("raise it beyond that"), "{says}");
     assert_eq!(scene.state(&object).await, TaskState::Stopped);
     let by = words(&scene, "x", "Stopped").await;
     assert!(by[0].contains("after spec.maxDurationSeconds"), "{by:?}");

@@ -276,7 +276,7 @@ async fn an_output_that_a_foreign_task_holds_is_told_and_taken_when_it_is_free()
     scene.relay(Relay::single(APP, "held")).await;
     let told = scene.until_reason("held", "OutputInUse").await;
     assert!(
-        message(&told).contains("no object of this cluster"),
+        message(&told).contains("no relay of this cluster"),
         "{}",
         message(&told)
     );

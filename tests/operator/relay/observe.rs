@@ -114,10 +114,7 @@ async fn a_relay_that_somebody_stops_is_started_again_only_after_its_channel_was
     let waiting = scene.until_reason("returns", "WaitingForChannel").await;
     for (object, says) in [
         (&completed, "stopped by something else than this operator"),
-        (
-            &waiting,
-            "It is started again when the channel has been empty and somebody joins anew",
-        ),
+        (&waiting, "has been empty and somebody joins anew"),
     ] {
         let status = object.status.clone().unwrap();
         assert_eq!(status.stop_reason, Some(StopReason::StoppedElsewhere));

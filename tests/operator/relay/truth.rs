@@ -208,7 +208,7 @@ async fn ten_resyncs_write_nothing_in_the_cluster_and_change_nothing_in_the_serv
     let cluster = crate::scene::cluster().await;
     let namespace = cluster.namespace("resyncs").await;
     let kubeconfig = operator_user(&cluster, user, &[&namespace]).await;
-    let scene = Scene::in_namespace(cluster, namespace, |launch| {
+    let mut scene = Scene::in_namespace(cluster, namespace, |launch| {
         short(launch)
             .kubeconfig(&kubeconfig)
             .flags(["--watch-silence", "2s"])
@@ -266,6 +266,15 @@ async fn ten_resyncs_write_nothing_in_the_cluster_and_change_nothing_in_the_serv
         }
     })
     .await;
+    assert_eq!(writes(&scene.cluster, user).len(), before);
+    assert_eq!(writing_calls(&scene, from).await, []);
+
+    // A watch that goes on brings nothing anew; a new process lists and judges everything.
+    for _ in 0..10 {
+        scene.operator.restart().await;
+        scene.operator.ready().await;
+        after_sweeps(&scene, 1).await;
+    }
     assert_eq!(writes(&scene.cluster, user).len(), before);
     assert_eq!(writing_calls(&scene, from).await, []);
 

@@ -44,10 +44,10 @@ impl Life<'_> {
             }
         };
         if let Some(rival) = self.facts.output_taken {
-            return self.settled(
-                tale::output_in_use(rival, false, self.without_unwanted(wanted)),
-                None,
-            );
+            // Until then what is not wanted any more is not let go of.
+            let until = Some(self.rests_until()).filter(|until| *until > self.now.mono);
+            let claim = self.without_unwanted(wanted);
+            return self.settled(tale::output_in_use(rival, false, claim), until);
         }
         let cool_until = self.cool_until();
         if cool_until > self.now.mono {
@@ -84,7 +84,9 @@ impl Life<'_> {
     fn without_unwanted(&self, wanted: &Parameters) -> Option<Claim> {
         let is_unused = match self.ledger.state() {
             State::Never => true,
-            State::Stopped => self.ledger.is_proven_stopped(),
+            State::Stopped => {
+                self.ledger.is_proven_stopped() && self.rests_until() <= self.now.mono
+            }
             State::Open | State::Running => false,
         };
         self.view.status.claim.clone().map(|mut claim| {
@@ -177,6 +179,11 @@ impl Life<'_> {
 
     /// Before this nothing is started: an output or the id cools down, or a Stop without an answer may still take effect.
     fn cool_until(&self) -> Duration {
+        self.facts.cool_until.max(self.rests_until())
+    }
+
+    /// Until when what the object's own task used must not be used again.
+    fn rests_until(&self) -> Duration {
         let stopped = self.ledger.stopped_at.map(|at| {
             let at = on_our_clock(at, self.now);
             let is_before_us = self
@@ -194,9 +201,8 @@ impl Life<'_> {
             // The status has whole seconds.
             at + wait + Duration::from_secs(1)
         });
-        self.facts
-            .cool_until
-            .max(stopped.unwrap_or_default())
+        stopped
+            .unwrap_or_default()
             .max(self.memory.stop_open.unwrap_or_default())
     }
 

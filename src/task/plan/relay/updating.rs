@@ -48,8 +48,9 @@ impl Life<'_> {
             },
             Turn::At(at) => {
                 let wait = self.memory.waits.get(action);
-                let verdict =
-                    tale::update_fails(self.view, wait, (self.paces, self.now.wall), claim);
+                let is_open = self.ledger.accepted_hash().is_none();
+                let times = (self.paces, self.now.wall);
+                let verdict = tale::update_fails(self.view, wait, is_open, times, claim);
                 self.waiting(self.runs_on(verdict), at)
             }
         }

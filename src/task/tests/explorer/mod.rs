@@ -182,6 +182,36 @@ fn a_name_that_is_taken() {
 }
 
 #[test]
+fn a_name_and_breaks() {
+    let budget = Budget {
+        faults: 1,
+        crashes: 1,
+        edits: 1,
+        ..NOTHING_FAILS
+    };
+    holds(&World {
+        has_others: false,
+        edits: Edits::DesiredState,
+        ..named("a named task has breaks", budget)
+    });
+}
+
+#[test]
+fn a_list_that_lags_and_breaks() {
+    let budget = Budget {
+        faults: 1,
+        edits: 2,
+        ..NOTHING_FAILS
+    };
+    holds(&World {
+        has_others: false,
+        list_lags: true,
+        edits: Edits::DesiredState,
+        ..named("a named task has breaks while the list lags", budget)
+    });
+}
+
+#[test]
 fn a_list_that_lags() {
     let budget = Budget {
         faults: 1,
@@ -240,6 +270,17 @@ fn two_objects_of_one_task() {
     };
     let spec = json!({"taskId": "final-42"});
     holds(&two("two objects name one task", [0, 0], &spec, budget));
+}
+
+#[test]
+fn two_objects_of_one_task_and_a_crash() {
+    let budget = Budget {
+        crashes: 1,
+        ..NOTHING_FAILS
+    };
+    let spec = json!({"taskId": "final-42"});
+    let name = "two objects name one task, the process dies";
+    holds(&two(name, [0, 0], &spec, budget));
 }
 
 #[test]

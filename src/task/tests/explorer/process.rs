@@ -124,7 +124,8 @@ fn decide(world: &World, state: &mut State, who: usize) -> Option<(View, Wanted,
     });
     let output_taken = output_rival(&view, rights);
     let now = state.moment();
-    let cool_until = cool_until(world, state, who).max(fresh_until(&view, &wanted, now));
+    let cool_until =
+        cool_until(world, state, who).max(fresh_until(&view, &wanted, &world.paces, now));
     let facts = Facts {
         view: &view,
         standing: &standing,
@@ -151,7 +152,8 @@ fn observed(world: &World, state: &State, who: usize) -> Seen {
         absent: misses(&state.lists[0]).zip(misses(&state.lists[1])),
         channel: state.channel.clone(),
         channels_fail: None,
-        list_denied: false,
+        back: None,
+        list_lost: None,
     }
 }
 

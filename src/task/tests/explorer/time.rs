@@ -130,6 +130,7 @@ impl Shift<'_> {
             live,
             away,
             away_since,
+            away_twice: _,
             was_away,
         } = channel;
         for at in [live, away] {

@@ -182,7 +182,7 @@ fn a_secret_that_is_gone_makes_only_a_changed_spec_wait() {
 #[test]
 fn that_a_relay_is_not_seen_any_more_is_told_beside_everything_else() {
     let mut life = running();
-    life.seen.list_denied = true;
+    life.seen.list_lost = Some(lost(Class::AccessDenied));
     life.be_silent();
     assert_eq!(life.reason(), Reason::Running);
     assert_eq!(life.caveats(), ["TaskNotSeen"]);
@@ -209,7 +209,7 @@ fn that_a_relay_is_not_seen_any_more_is_told_beside_everything_else() {
         (Reason::InvalidSpec, vec!["TaskNotSeen"])
     );
     life.wanted = parameters("h1", &["aaaa"]);
-    life.seen.list_denied = false;
+    life.seen.list_lost = None;
     life.be_silent();
     assert_eq!((life.reason(), life.caveats().len()), (Reason::Running, 0));
 }
@@ -233,4 +233,84 @@ fn an_output_that_something_else_holds_is_told_once_it_cannot_be_a_cool_down_any
     );
     life.run(life.now + 4 * SETTLE, |_, _| accepted());
     assert_eq!(life.reason(), Reason::Running);
+}
+
+#[test]
+fn a_change_without_an_answer_is_not_said_to_be_without_effect() {
+    for (answer, words) in [
+        (silence(), "no answer tells"),
+        (
+            refused(Class::RequestRejected),
+            "as it was before the change",
+        ),
+    ] {
+        let mut life = Life::relay(started(relay()));
+        life.wanted = parameters("h2", &["aaaa"]);
+        life.now = SETTLE;
+        life.act(|call, _| match call {
+            Call::Update => answer.clone(),
+            other => panic!("{other:?}"),
+        });
+        let message = life.last_message();
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+/// The list fails so, and goes on.
+fn lost(class: Class) -> crate::task::seen::Fault {
+    crate::task::seen::Fault {
+        class,
+        words: "words of the service".to_owned(),
+    }
+}
+
+#[test]
+fn a_list_that_goes_on_failing_is_told_beside_a_relay_that_runs() {
+    let mut life = running();
+    life.seen.list_lost = Some(lost(Class::CredentialsRejected));
+    life.be_silent();
+    assert_eq!(life.reason(), Reason::Running);
+    let message = life.last_message();
+    assert!(
+        message.contains("fails (words of the service)"),
+        "{message}"
+    );
+    assert!(!message.contains("The relay runs."), "{message}");
+}
+
+/// Two reads of the list missed the task, whose pages drifted; the next one shows it.
+#[test]
+fn a_relay_that_was_taken_for_stopped_and_is_listed_again_has_run_all_the_time() {
+    let taken = |object: Value| {
+        let mut life = Life::relay(ended(object, "StoppedElsewhere"));
+        life.now = SETTLE;
+        life.channel(true);
+        life.be_silent();
+        assert_eq!(life.reason(), Reason::Completed);
+        life.seen.back = Some(life.now);
+        life
+    };
+    for object in [relay(), by_uid()] {
+        let mut life = taken(object);
+        life.act(accepted_where_listed);
+        assert_eq!(life.reason(), Reason::Running);
+        assert_eq!(life.calls.len(), 1, "{:?}", life.calls);
+        let started = life.view.status.started_at.as_ref().unwrap().0;
+        assert_eq!(started, Timestamp::UNIX_EPOCH, "it has run since then");
+        // What missed it before says nothing of it any more.
+        life.seen.absent = Some((Duration::ZERO, SECOND));
+        life.be_silent();
+        assert_eq!(life.reason(), Reason::Running);
+    }
+    // By now the name is another one's, or nothing is there.
+    for shown in [another(), Answer::Task(None)] {
+        let mut life = taken(relay());
+        life.act(|call, _| match call {
+            Call::Identify => shown.clone(),
+            other => panic!("{other:?}"),
+        });
+        life.be_silent();
+        assert_eq!(life.reason(), Reason::Completed);
+        assert_eq!(life.calls.len(), 1, "{:?}", life.calls);
+    }
 }

@@ -1,6 +1,7 @@
 //! The planner on objects with a relay: tables of what follows from what.
 
 mod changed;
+mod doubt;
 mod open;
 mod running;
 mod start;
@@ -116,6 +117,14 @@ pub fn refused(class: Class) -> Answer {
 /// No answer at all.
 pub fn silence() -> Answer {
     failed(Class::ServiceUnavailable)
+}
+
+/// The list shows the task, and whatever else is asked for is accepted.
+pub fn accepted_where_listed(call: &Call, _at: Duration) -> Answer {
+    match call {
+        Call::Identify => Answer::Task(Some(shown(None))),
+        _ => accepted(),
+    }
 }
 
 /// What the list shows of another object's task: another channel.

@@ -326,7 +326,7 @@ fn a_second_start_tells_whether_a_listed_task_is_the_one_of_before() {
 fn what_may_run_is_stopped_though_the_last_start_was_refused() {
     let mut broken = restarted();
     broken.edit(|view| view.desired = crate::api::DesiredState::Stopped);
-    broken.act(|_, _| accepted());
+    broken.act(accepted_where_listed);
     assert_eq!(broken.stops().len(), 1);
     assert_eq!(broken.reason(), Reason::Stopped);
     for class in [Class::Throttled, Class::QuotaExceeded] {
@@ -336,7 +336,7 @@ fn what_may_run_is_stopped_though_the_last_start_was_refused() {
             other => panic!("{other:?}"),
         });
         life.view.deleted = Some(life.moment().wall);
-        let evidence = life.act(|_, _| accepted());
+        let evidence = life.act(accepted_where_listed);
         assert!(
             matches!(evidence, Some(Evidence::StopAccepted { .. })),
             "{class:?}: {evidence:?}"

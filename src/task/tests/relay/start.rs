@@ -170,7 +170,7 @@ fn a_start_refused_for_an_output_that_does_not_get_free_says_who_may_hold_it() {
         (Phase::Failed, Reason::OutputInUse)
     );
     let message = life.last_message();
-    assert!(message.contains("no object of this cluster"), "{message}");
+    assert!(message.contains("no relay of this cluster"), "{message}");
     life.run(life.now + 4 * SETTLE, |_, _| accepted());
     assert_eq!(life.reason(), Reason::Running);
 }

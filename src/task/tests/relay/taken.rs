@@ -111,6 +111,11 @@ fn what_a_break_that_was_taken_back_has_learnt_is_no_evidence_for_the_next_one()
     resume(&mut life);
     life.be_silent();
     assert_eq!(life.memory.trail, Trail::default());
+    assert_eq!(
+        life.memory.waits.iter().count(),
+        0,
+        "nothing is tried again"
+    );
     assert_eq!(life.reason(), Reason::Running);
 
     // A Start without an answer; a break; the break is taken back, and the Start has taken effect late.
@@ -133,7 +138,7 @@ fn what_a_break_that_was_taken_back_has_learnt_is_no_evidence_for_the_next_one()
         _ => Answer::Task(Some(shown(None))),
     });
     pause(&mut life);
-    life.act(|_, _| accepted());
+    life.act(accepted_where_listed);
     assert_eq!(life.stops().len(), 2, "{:?}", life.calls);
     assert_eq!(life.reason(), Reason::Stopped);
 }
@@ -370,4 +375,53 @@ fn two_that_swap_outputs_while_they_do_not_run_do_not_wait_for_each_other() {
     life.output_taken = Some(Rival { name: None });
     life.be_silent();
     assert_eq!(life.view.status.claim.unwrap().outputs, ["aaaa"]);
+}
+
+#[test]
+fn an_output_is_let_go_of_when_it_has_cooled_down() {
+    let mut life = Life::relay(ended(relay(), "Requested"));
+    life.now = SECOND;
+    life.channel(true);
+    life.wanted = parameters("h2", &["bbbb"]);
+    life.output_taken = Some(Rival { name: None });
+    let claimed = |life: &Life| life.view.status.claim.clone().unwrap().outputs;
+    life.be_silent();
+    assert_eq!(life.reason(), Reason::OutputInUse);
+    assert_eq!(claimed(&life), ["aaaa"], "its task ended a second ago");
+    life.run(2 * SETTLE, |call, _| panic!("{call:?}"));
+    assert_eq!(claimed(&life), [""; 0]);
+}
+
+#[test]
+fn a_channel_that_is_read_rarely_is_seen_to_leave() {
+    let mut life = Life::relay(ended(relay(), "StoppedElsewhere"));
+    life.view.restart = crate::api::RestartPolicy::WhenChannelReturns;
+    life.now = 2 * SETTLE;
+    life.channel(true);
+    life.be_silent();
+    for reads in [1, 2] {
+        life.now += READING_GAP + SECOND;
+        life.channel(false);
+        life.be_silent();
+        let has_left = life.memory.ledger(&life.view).channel_left_at.is_some();
+        assert_eq!(has_left, reads == 2, "after {reads}");
+    }
+}
+
+/// The clock that never steps does not tell of a machine that was paused, nor of a clock that was set.
+#[test]
+fn the_end_of_a_relay_is_noticed_whatever_the_clock_does() {
+    let mut object = started(relay());
+    object["spec"]["maxDurationSeconds"] = json!(7200);
+    let mut life = Life::relay(object);
+    life.now = 2 * SETTLE;
+    life.channel(true);
+    life.be_silent();
+    let Step::Rest(Some(at)) = life.step() else {
+        panic!("{:?}", life.step())
+    };
+    assert!(at <= life.now + SETTLE, "{at:?}");
+    life.booted += Duration::from_hours(2);
+    life.act(accepted_where_listed);
+    assert_eq!(life.stops().len(), 1);
 }
