@@ -186,11 +186,17 @@ async fn metrics_are_open_metrics_with_closed_labels() {
     scene.start_task("task-in-question").await;
     scene.create("task-in-question").await;
     scene.until_reason("task-in-question", "Armed").await;
-    let armed = scene
-        .operator
-        .metric("mixed_stream_tasks", &[("phase", "Armed")])
-        .await;
-    assert!((armed - 1.0).abs() < f64::EPSILON, "{armed}");
+    // The status is stored a moment before the operator counts it.
+    eventually("the armed object is counted", PATIENCE, async || {
+        let armed = [("phase", "Armed")];
+        let armed = scene.operator.metric("mixed_stream_tasks", &armed).await;
+        if (armed - 1.0).abs() < f64::EPSILON {
+            Ok(())
+        } else {
+            Err(armed)
+        }
+    })
+    .await;
     scene.delete("task-in-question").await;
     scene.until_gone("task-in-question").await;
     // The object is gone a moment before its reconcile is counted.

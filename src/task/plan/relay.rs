@@ -443,13 +443,12 @@ impl<'a> Life<'a> {
             .is_some_and(|identity| identity.shows == Shows::Refused);
         let open = self.memory.open_until(&self.ledger, self.paces);
         let since = open.max(self.memory.exists).unwrap_or_default();
-        // A task that ended exists until it is cleared.
+        // A task that ended exists until it is cleared, of which nothing tells but the next Start.
         let is_cleared = self
             .memory
             .exists
             .is_none_or(|exists| self.now.mono >= exists + self.paces.settle_time);
-        let may_be_cleared = self.ledger.started_at.is_some() || is_cleared;
-        is_refused && may_be_cleared && self.facts.seen.is_absent_since(since)
+        is_refused && is_cleared && self.facts.seen.is_absent_since(since)
     }
 
     /// It was stopped while the spec wants it to run.
