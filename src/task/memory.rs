@@ -317,6 +317,25 @@ impl Memory {
         Some(stop.max(outputs)).filter(|until| *until > now.mono)
     }
 
+    /// The outputs that a claim on `kept` alone lets go of and that the object's task may have used until now. Of one that was stopped they have
+    /// cooled down before they are let go of.
+    #[must_use]
+    pub fn drops(&self, view: &View, kept: &[String]) -> Vec<String> {
+        // What is known may not be stored yet.
+        let is_used =
+            [self.ledger(view), Ledger::of(&view.status)]
+                .iter()
+                .any(|ledger| match ledger.state() {
+                    State::Open | State::Running => true,
+                    State::Never | State::Stopped => false,
+                });
+        let claimed = view.claimed_outputs().iter();
+        claimed
+            .filter(|output| is_used && !kept.contains(output))
+            .cloned()
+            .collect()
+    }
+
     /// The verdict is about to be stored.
     pub fn recording(&mut self, verdict: &Verdict, view: &View) {
         let intent = verdict

@@ -2,16 +2,15 @@
 
 use super::{
     laws, service,
-    world::{Good, Next, Pending, State, Stored, TICK, World},
+    world::{COOL, Good, Next, Pending, State, Stored, TICK, World},
 };
 use crate::{
     api::DesiredState,
     task::{
         evidence::{Call, Evidence},
-        ledger::{Ledger, State as Stage},
         memory::{Memory, MemoryTurn, Sent},
         ownership::{OutputRight, Standing, output_rival, standing},
-        plan::{COOL_DOWN, Facts, Parameters, Step, Wanted, may_start, plan},
+        plan::{Facts, Parameters, Step, Wanted, may_start, plan},
         reconcile::fresh_until,
         seen::Seen,
         verdict::Verdict,
@@ -229,6 +228,12 @@ impl State {
         object.pending.is_none() && step.is_none_or(|step| matches!(step, Step::Rest(_)))
     }
 
+    fn cool(&mut self, goods: Vec<Good>, until: i64) {
+        self.cooling.retain(|(good, _)| !goods.contains(good));
+        let goods = goods.into_iter().map(|good| (good, until));
+        self.cooling.extend(goods);
+    }
+
     /// The object is gone, and the watch has shown it.
     pub fn forget(&mut self, world: &World, who: usize) {
         let now = self.moment();
@@ -240,10 +245,7 @@ impl State {
                 let until = born + i64::try_from(until.as_secs()).unwrap();
                 let outputs = view.claimed_outputs().iter().cloned().map(Good::Output);
                 let goods = outputs.chain([Good::Task(world.casts[who].slot)]);
-                let goods: Vec<Good> = goods.collect();
-                self.cooling.retain(|(good, _)| !goods.contains(good));
-                let goods = goods.into_iter().map(|good| (good, until));
-                self.cooling.extend(goods);
+                self.cool(goods.collect(), until);
             }
         }
         let object = &mut self.objects[who];
@@ -323,7 +325,7 @@ pub fn acts(world: &World, state: &State, who: usize) -> Vec<Act> {
             &before,
             who,
             "stores the finalizer",
-            false,
+            (false, !world.is_about_drops),
             |stored| {
                 stored.is_guarded = true;
             },
@@ -333,9 +335,16 @@ pub fn acts(world: &World, state: &State, who: usize) -> Vec<Act> {
         Step::Release(evidence) => {
             let what = format!("removes the finalizer ({})", evidence.kind());
             let exact = !evidence.rests_on_stop();
-            let released: Vec<Act> = write(world, &before, who, &what, exact, |stored| {
-                stored.is_guarded = false;
-            })
+            let released: Vec<Act> = write(
+                world,
+                &before,
+                who,
+                &what,
+                (exact, !world.is_about_drops),
+                |stored| {
+                    stored.is_guarded = false;
+                },
+            )
             .collect();
             released
                 .into_iter()
@@ -402,7 +411,7 @@ fn write(
     before: &State,
     who: usize,
     what: &str,
-    exact: bool,
+    (exact, can_be_lost): (bool, bool),
     change: impl Fn(&mut Stored),
 ) -> impl Iterator<Item = Act> {
     let mut acts = Vec::new();
@@ -438,7 +447,7 @@ fn write(
             .into_iter();
         }
         if outcome != Write::Done {
-            if before.left.lost_writes == 0 {
+            if before.left.lost_writes == 0 || !can_be_lost {
                 break;
             }
             after.left.lost_writes -= 1;
@@ -508,6 +517,11 @@ fn record(
     if is_claim {
         before.objects[who].claiming = claims;
     }
+    let kept = outputs.as_deref().unwrap_or_default();
+    let dropped = before.objects[who].memory.drops(view, kept);
+    let can_be_lost = !world.is_about_drops || !dropped.is_empty();
+    let goods = dropped.into_iter().map(Good::Output).collect();
+    before.cool(goods, before.now + COOL);
     before.objects[who].memory.recording(verdict, view);
     let status = verdict.status(view, &[], before.moment().wall);
     let what = format!(
@@ -516,7 +530,7 @@ fn record(
         first_sentence(&verdict.message)
     );
     let told = super::world::Told::new(status);
-    let mut acts: Vec<Act> = write(world, &before, who, &what, true, |stored| {
+    let mut acts: Vec<Act> = write(world, &before, who, &what, (true, can_be_lost), |stored| {
         stored.told = told.clone();
     })
     .collect();
@@ -526,13 +540,6 @@ fn record(
         }
         let is_known = act.after.objects[who].memory.writable_at <= before.mono();
         let is_done = act.is_truth && act.is_stored;
-        let dropped: Vec<String> = claimed
-            .iter()
-            .filter(|output| !outputs.as_ref().is_some_and(|kept| kept.contains(output)))
-            .cloned()
-            .collect();
-        let was_running = Ledger::of(&view.status).state() == Stage::Running;
-        let until = before.now + i64::try_from(COOL_DOWN.as_secs()).unwrap();
         let object = &mut act.after.objects[who];
         if is_done {
             object.memory.recorded(verdict);
@@ -542,11 +549,6 @@ fn record(
             if is_known {
                 object.claiming = None;
             }
-        }
-        if is_done && was_running && !dropped.is_empty() {
-            let goods = dropped.into_iter().map(Good::Output);
-            let goods = goods.chain([Good::Task(world.casts[who].slot)]);
-            act.after.cooling.extend(goods.map(|good| (good, until)));
         }
     }
     acts
