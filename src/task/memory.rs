@@ -8,8 +8,8 @@ use super::{
     evidence::{Answer, Call},
     ledger::{Ledger, State},
     plan::COOL_DOWN,
-    retry::{Cause, Moment, Paces, Trouble, Waits},
-    trail::{Stopped, Trail, Turn},
+    retry::{Cause, Moment, Paces, Trouble, Turn, Waits},
+    trail::{Stopped, Trail},
     verdict::{Verdict, whole_seconds},
     view::View,
 };
