@@ -209,7 +209,7 @@ fn when_the_holder_goes_the_others_are_looked_at() {
     let mut store = store([OLD.object(), HELD.object()]);
     let gone = store.remove(&HELD.key());
     assert_eq!(
-        gone.gone.map(|view| view.uid.clone()).as_deref(),
+        gone.gone.map(|gone| gone.view.uid.clone()).as_deref(),
         Some("uid-held")
     );
     assert_eq!(gone.look, [OLD.key()]);
@@ -279,7 +279,7 @@ fn a_new_object_of_the_same_name_is_another_one() {
     );
     let change = store.watched(view(changed(reborn, "", json!({"status": null}))));
     assert_eq!(
-        change.gone.map(|view| view.uid.clone()).as_deref(),
+        change.gone.map(|gone| gone.view.uid.clone()).as_deref(),
         Some("uid-held")
     );
     // What is learnt late of the old one is nothing to the new one.

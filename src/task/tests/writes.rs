@@ -158,12 +158,16 @@ async fn service() -> (Live, Arc<AtomicUsize>) {
             stream.write_all(reply.as_bytes()).await.unwrap();
         }
     });
+    (client(&endpoint), calls)
+}
+
+fn client(endpoint: &str) -> Live {
     let config = ClientConfig {
-        endpoint: Endpoint::parse(&endpoint, true).unwrap(),
+        endpoint: Endpoint::parse(endpoint, true).unwrap(),
         call_deadline: DEADLINE,
     };
     let credentials = Credentials::new("testid", "testsecret".to_owned().into(), None);
-    (Live::new(config, Some(credentials)).unwrap(), calls)
+    Live::new(config, Some(credentials)).unwrap()
 }
 
 /// An operator that knows `object` as it is, while `server` may know better.
@@ -351,4 +355,31 @@ async fn a_finalizer_is_added_beside_those_that_came_meanwhile() {
         server.stored()["metadata"]["finalizers"],
         json!(["example.com/other", crate::api::FINALIZER])
     );
+}
+
+/// Whenever the object goes, nobody else may use its task while that Stop can still take effect.
+#[tokio::test]
+async fn a_stop_is_known_to_be_on_its_way_until_it_is_answered() {
+    let server = Server::with(deleting(), [Meanwhile::LoseReply]);
+    let mut played = Played::new(&server, deleting()).await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let answering = std::mem::replace(&mut played.shared.live, client(&endpoint));
+    tokio::select! {
+        outcome = played.reconcile() => panic!("ended without an answer: {outcome:?}"),
+        called = silent.accept() => drop(called.unwrap()),
+    }
+    let stop_open = |played: &Played| {
+        let mut store = played.shared.store();
+        store.remove(&played.key).gone.unwrap().stop_open
+    };
+    let paces = &played.shared.paces;
+    let at_most = played.shared.now().mono + paces.call_deadline + paces.settle_time;
+    let until = stop_open(&played).unwrap();
+    assert!(until <= at_most && at_most - until < paces.call_deadline);
+    played.shared.store().watched(view(deleting()));
+    played.shared.live = answering;
+    played.reconcile().await;
+    assert_eq!(played.calls(), 1);
+    assert_eq!(stop_open(&played), None);
 }

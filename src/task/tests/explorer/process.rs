@@ -10,6 +10,7 @@ use crate::{
     api::DesiredState,
     task::{
         evidence::{Call, Evidence},
+        gone::Gone,
         memory::{Memory, MemoryTurn, Sent},
         ownership::{OutputRight, Standing, output_rival, standing},
         plan::{Facts, Parameters, Step, Wanted, may_start, plan},
@@ -228,11 +229,15 @@ impl State {
         let born = self.born;
         let object = &mut self.objects[who];
         if let Some(seen) = object.seen.take() {
-            let view = world.casts[who].view(&seen);
-            if let Some(until) = object.memory.frees(&view, &world.paces, now) {
+            let gone = Gone {
+                view: Arc::new(world.casts[who].view(&seen)),
+                stop_open: object.memory.stop_open,
+            };
+            if let Some(until) = gone.frees(&world.paces, now) {
                 let until = born + i64::try_from(until.as_secs()).unwrap();
-                let outputs = view.claimed_outputs().iter().cloned().map(Good::Output);
-                let goods = outputs.chain([Good::Task(world.casts[who].slot)]);
+                let claimed = gone.view.claimed_outputs().iter().cloned();
+                let task = Good::Task(world.casts[who].slot);
+                let goods = claimed.map(Good::Output).chain([task]);
                 self.cool(goods.collect(), until);
             }
         }

@@ -99,6 +99,51 @@ fn what_was_in_use_cools_down_for_whoever_wants_it_next() {
     assert_eq!(cool(&store, &OLD), Duration::ZERO);
 }
 
+/// The Stop was sent by this process, for this object and no other of its name.
+#[test]
+fn what_an_object_had_cools_down_after_it() {
+    let paces = Paces::default();
+    let gone = |store: &mut Store, sketch: &Sketch| store.remove(&sketch.key()).gone.unwrap();
+    let claimed_now = |outputs: &[&str]| {
+        let claim = json!({"at": "2026-01-02T03:04:05Z", "outputs": outputs});
+        changed(OLD.object(), "/status", json!({"claim": claim}))
+    };
+    let now = Moment {
+        wall: "2026-01-02T03:04:05Z".parse().unwrap(),
+        mono: SECOND,
+    };
+    for (stop_open, outputs, until) in [
+        (None, [].as_slice(), None),
+        (Some(SECOND), &[], None),
+        (Some(2 * SECOND), &[], Some(2 * SECOND)),
+        (None, &["o1"], Some(11 * SECOND)),
+        (Some(2 * SECOND), &["o1"], Some(11 * SECOND)),
+        (Some(12 * SECOND), &["o1"], Some(12 * SECOND)),
+    ] {
+        let mut store = store([claimed_now(outputs)]);
+        let mut other = View::clone(store.view(&OLD.key()).unwrap());
+        store.stops(&other, stop_open);
+        other.uid.push('2');
+        store.stops(&other, Some(99 * SECOND));
+        store.watched(view(changed(
+            claimed_now(outputs),
+            "/metadata",
+            json!({"resourceVersion": "99"}),
+        )));
+        let freed = gone(&mut store, &OLD).frees(&paces, now);
+        assert_eq!(freed, until, "{stop_open:?}, {outputs:?}");
+    }
+    // An earlier process may have sent one; an object without a claim had nothing.
+    let mut store = store([HELD.object(), NEW.object()]);
+    let minutes_later = Moment {
+        wall: "2026-01-02T03:07:00Z".parse().unwrap(),
+        mono: SECOND,
+    };
+    let earlier = gone(&mut store, &HELD).frees(&paces, minutes_later);
+    assert_eq!(earlier, Some(paces.settle_time));
+    assert_eq!(gone(&mut store, &NEW).frees(&paces, minutes_later), None);
+}
+
 #[test]
 fn a_claim_that_adds_no_output_is_recorded_though_one_is_taken() {
     let mut store = store([
