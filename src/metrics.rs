@@ -1,11 +1,19 @@
 //! What the operator counts, in Prometheus form. Labels are closed sets: no object's name, no error's text.
 
+mod labels;
+
+pub use labels::{ApiWrite, EventResult, Outcome, WriteResult};
+
 use crate::{
     api::Phase,
     live::{Action, Class, Delivery, Failure, Refresh, Throttle},
 };
+use labels::{
+    ActionLabel, CallLabels, EventLabel, EvidenceLabel, OutcomeLabel, PhaseLabel, QueueLabel,
+    RefreshLabels, RetryLabels, SourceLabel, ThrottleLabels, WriteLabels,
+};
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::text::encode,
     metrics::{
         counter::Counter,
         family::Family,
@@ -18,164 +26,6 @@ use std::{
     sync::{Mutex, atomic::AtomicU64},
     time::Duration,
 };
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabels {
-    action: &'static str,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ActionLabel {
-    action: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ThrottleLabels {
-    action: &'static str,
-    sign: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RetryLabels {
-    action: &'static str,
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EvidenceLabel {
-    evidence: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PhaseLabel {
-    phase: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WriteLabels {
-    write: &'static str,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabel {
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EventLabel {
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RefreshLabels {
-    source: &'static str,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SourceLabel {
-    source: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct QueueLabel {
-    state: &'static str,
-}
-
-/// A write to the API server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ApiWrite {
-    /// Our finalizer stored.
-    Guard,
-    /// The status.
-    Status,
-    /// Our finalizer removed.
-    Release,
-}
-
-impl ApiWrite {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Guard => "guard",
-            Self::Status => "status",
-            Self::Release => "release",
-        }
-    }
-}
-
-/// What became of a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WriteResult {
-    /// Stored.
-    Done,
-    /// The object was gone.
-    Gone,
-    /// The object had changed.
-    Changed,
-    /// Refused or not answered.
-    Failed,
-}
-
-impl WriteResult {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Gone => "gone",
-            Self::Changed => "changed",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// How a reconcile ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// Nothing to do until something changes.
-    Settled,
-    /// It waits for a moment.
-    Waiting,
-    /// It waits for its turn to call the service.
-    Queued,
-    /// Our finalizer was removed, or the object is gone.
-    Released,
-    /// A write to the API server failed.
-    Failed,
-}
-
-impl Outcome {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Settled => "settled",
-            Self::Waiting => "waiting",
-            Self::Queued => "queued",
-            Self::Released => "released",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// What became of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EventResult {
-    /// Stored.
-    Sent,
-    /// Refused or not answered.
-    Failed,
-    /// The queue was full.
-    Dropped,
-}
-
-impl EventResult {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Failed => "failed",
-            Self::Dropped => "dropped",
-        }
-    }
-}
 
 /// Every metric.
 #[derive(Debug)]

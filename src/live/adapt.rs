@@ -444,5 +444,8 @@ impl Sign {
 }
 
 #[cfg(test)]
+#[path = "adapt_hand_tests.rs"]
+mod hand_tests;
+#[cfg(test)]
 #[path = "adapt_tests.rs"]
 mod tests;

@@ -8,14 +8,13 @@ use super::{
         keyring::{Fetched, News},
     },
     dossier::Dossier,
-    memory::Memory,
     observatory,
     queue::Queue,
     reconcile::{Next, reconcile},
     shared::{Caller, Shared},
-    store::Changed,
+    store::{Changed, Store},
     sweep::sweep,
-    view::Key,
+    view::{Key, View},
     watch::{Scope, Shown, watch},
 };
 use crate::{
@@ -298,21 +297,12 @@ impl Controller {
 
     fn shown(&mut self, shown: Shown) {
         match shown {
-            Shown::Object(view) => {
-                let changed = self.shared.store().watched(*view);
-                self.changed(changed);
-            }
-            Shown::Gone(key) => {
-                let changed = self.shared.store().remove(&key);
-                self.changed(changed);
-            }
+            Shown::Object(view) => self.update(|store| vec![store.watched(*view)]),
+            Shown::Gone(key) => self.update(|store| vec![store.remove(&key)]),
             Shown::Complete(part, listed) => {
                 let in_scope =
                     |namespace: &str| part.as_deref().is_none_or(|part| part == namespace);
-                let lost = self.shared.store().retain(in_scope, &listed);
-                for changed in lost {
-                    self.changed(changed);
-                }
+                self.update(|store| store.retain(in_scope, &listed));
                 self.health.watch_works(part.as_deref());
                 self.unlisted.remove(&part);
                 if self.unlisted.is_empty() {
@@ -323,28 +313,37 @@ impl Controller {
         }
     }
 
-    fn changed(&mut self, changed: Changed) {
-        self.look_at(changed.look);
-        if let Some(view) = changed.gone {
-            let now = self.shared.now();
-            let fresh = Memory::default();
-            let dossier = self.dossiers.get(&view.uid);
-            let memory = dossier.map_or(&fresh, |dossier| &dossier.memory);
-            if let Some(until) = memory.frees(&view, &self.shared.paces, now) {
-                let outputs = view.claimed_outputs();
-                self.shared
-                    .store()
-                    .cool(Some(&view), outputs, now.mono, until);
+    /// Changes the store. What an object had that is gone cools down before anybody can look.
+    fn update(&mut self, change: impl FnOnce(&mut Store) -> Vec<Changed>) {
+        let now = self.shared.now();
+        let changes = {
+            let mut store = self.shared.store();
+            let changes = change(&mut store);
+            for gone in changes.iter().filter_map(|changed| changed.gone.as_ref()) {
+                if let Some(until) = gone.frees(&self.shared.paces, now) {
+                    let outputs = gone.view.claimed_outputs();
+                    store.cool(Some(&gone.view), outputs, now.mono, until);
+                }
             }
-            self.queue.forget(&view.key);
-            self.shared.keyring().leaves(&view.key);
-            // What a reconcile that still runs takes is given back at its end.
-            self.shared
-                .limiter
-                .forget(&Caller::Object(view.key.clone()));
-            if let Some(dossier) = self.dossiers.remove(&view.uid) {
-                dossier.close(&self.shared);
+            changes
+        };
+        for Changed { look, gone } in changes {
+            self.look_at(look);
+            if let Some(gone) = gone {
+                self.forget(&gone.view);
             }
+        }
+    }
+
+    fn forget(&mut self, view: &View) {
+        self.queue.forget(&view.key);
+        self.shared.keyring().leaves(&view.key);
+        // What a reconcile that still runs takes is given back at its end.
+        self.shared
+            .limiter
+            .forget(&Caller::Object(view.key.clone()));
+        if let Some(dossier) = self.dossiers.remove(&view.uid) {
+            dossier.close(&self.shared);
         }
     }
 }

@@ -7,9 +7,8 @@ pub use identity::{Identity, Shows};
 use super::{
     evidence::{Answer, Call},
     ledger::{Ledger, State},
-    plan::COOL_DOWN,
-    retry::{Cause, Moment, Paces, Trouble, Waits},
-    trail::{Stopped, Trail, Turn},
+    retry::{Cause, Moment, Paces, Trouble, Turn, Waits},
+    trail::{Stopped, Trail},
     verdict::{Verdict, whole_seconds},
     view::View,
 };
@@ -295,26 +294,23 @@ impl Memory {
         }
     }
 
-    /// Until when nobody else may use what the object had, now that it is gone: an output cools down, and a Stop without an answer may still
-    /// take effect, be it one that an earlier process sent. None where there is nothing to wait for.
+    /// The outputs that a claim on `kept` alone lets go of and that the object's task may have used until now. Of one that was stopped they have
+    /// cooled down before they are let go of.
     #[must_use]
-    pub fn frees(&self, view: &View, paces: &Paces, now: Moment) -> Option<Duration> {
-        let claim = view.status.claim.as_ref()?;
-        let is_inherited = claim.at.as_ref().is_none_or(|at| {
-            let age = whole_seconds(now.wall).duration_since(at.0);
-            Duration::try_from(age).is_ok_and(|age| age > now.mono)
-        });
-        let stop = self.stop_open.unwrap_or(if is_inherited {
-            paces.settle_time
-        } else {
-            Duration::ZERO
-        });
-        let outputs = if claim.outputs.is_empty() {
-            Duration::ZERO
-        } else {
-            now.mono + COOL_DOWN
-        };
-        Some(stop.max(outputs)).filter(|until| *until > now.mono)
+    pub fn drops(&self, view: &View, kept: &[String]) -> Vec<String> {
+        // What is known may not be stored yet.
+        let is_used =
+            [self.ledger(view), Ledger::of(&view.status)]
+                .iter()
+                .any(|ledger| match ledger.state() {
+                    State::Open | State::Running => true,
+                    State::Never | State::Stopped => false,
+                });
+        let claimed = view.claimed_outputs().iter();
+        claimed
+            .filter(|output| is_used && !kept.contains(output))
+            .cloned()
+            .collect()
     }
 
     /// The verdict is about to be stored.

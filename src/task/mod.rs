@@ -7,6 +7,7 @@ pub mod controller;
 pub mod desired;
 pub mod dossier;
 pub mod evidence;
+pub mod gone;
 pub mod ledger;
 pub mod memory;
 pub mod observatory;

@@ -334,6 +334,40 @@ impl Waits {
     }
 }
 
+/// What an answer is judged with.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// The waits of the object.
+    pub waits: &'a mut Waits,
+    /// The object's generation.
+    pub generation: i64,
+    /// The paces in force.
+    pub paces: &'a Paces,
+    /// When the answer came.
+    pub now: Moment,
+    /// Uniform in 0..1.
+    pub jitter: f64,
+    /// The call was sent ahead of the schedule, on request: the schedule stays as it was.
+    pub bought: bool,
+}
+
+impl Turn<'_> {
+    /// Remembers a failure.
+    pub fn fail(&mut self, action: Action, trouble: &Trouble<'_>) {
+        if self.bought && self.waits.is_waiting_for(action, trouble.cause) {
+            return;
+        }
+        self.waits.fail(
+            action,
+            trouble,
+            self.generation,
+            self.paces,
+            self.now,
+            self.jitter,
+        );
+    }
+}
+
 #[cfg(test)]
 impl Waits {
     /// Puts every moment elsewhere; every row of failures began at `since`. What a later decision cannot tell apart becomes equal.

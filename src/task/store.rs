@@ -2,6 +2,7 @@
 
 use super::{
     access::{Accounts, Concern, Site},
+    gone::Gone,
     ownership::{self, Namesake, OutputRight, Rival, Standing},
     view::{Key, View},
 };
@@ -30,6 +31,8 @@ struct Entry {
     claiming: Option<Vec<String>>,
     /// The outputs that it would start with.
     wanted: Vec<String>,
+    /// Until then a Stop of its task that this process sent may still take effect.
+    stop_open: Option<Duration>,
 }
 
 /// All objects, and who names what.
@@ -50,8 +53,8 @@ pub struct Store {
 pub struct Changed {
     /// Objects to look at again: the one that changed, and those that name the same task or output.
     pub look: Vec<Key>,
-    /// The object that is gone for good, if one is, as it was last.
-    pub gone: Option<Arc<View>>,
+    /// The object that is gone for good, if one is.
+    pub gone: Option<Gone>,
 }
 
 /// How an object stands among the others.
@@ -125,15 +128,16 @@ impl Store {
         let rivalry_moved = old
             .as_ref()
             .is_none_or(|old| ownership::changes_rivals(&old.view, &view));
-        let (claiming, wanted) = match &old {
-            Some(old) => (old.claiming.clone(), old.wanted.clone()),
-            None => (None, Vec::new()),
+        let (claiming, wanted, stop_open) = match &old {
+            Some(old) => (old.claiming.clone(), old.wanted.clone(), old.stop_open),
+            None => (None, Vec::new(), None),
         };
         let entry = Entry {
             view: Arc::new(view),
             guard_seen,
             claiming,
             wanted,
+            stop_open,
         };
         let before = old.as_ref().map(goods).unwrap_or_default();
         let after = goods(&entry);
@@ -176,7 +180,10 @@ impl Store {
         self.leave_site(key, &entry.view);
         Changed {
             look,
-            gone: Some(entry.view),
+            gone: Some(Gone {
+                view: entry.view,
+                stop_open: entry.stop_open,
+            }),
         }
     }
 
@@ -292,6 +299,15 @@ impl Store {
             .max()
             .copied()
             .unwrap_or_default()
+    }
+
+    /// Until then a Stop of this object's task may still take effect, also after the object: one that is on its way counts.
+    pub fn stops(&mut self, view: &View, until: Option<Duration>) {
+        if let Some(entry) = self.entries.get_mut(&view.key)
+            && entry.view.uid == view.uid
+        {
+            entry.stop_open = until;
+        }
     }
 
     /// These outputs, and the task of an object that is gone, cool down until then; what has cooled down by `now` is forgotten.

@@ -1,17 +1,16 @@
 //! What the stopping of a task has learnt of whether it is stopped. The finalizer goes on positive evidence and on nothing else.
 
+mod rows;
+
 use super::{
     evidence::{Answer, Call, Evidence, Sighting},
-    retry::{Cause, Moment, Paces, Trouble, Waits},
+    retry::{Cause, Moment, Paces, Trouble, Turn, Waits},
     seen::Seen,
 };
 use crate::live::{Action, ChannelId, Class};
+use rows::{INTERNAL_ERROR_SPAN, INTERNAL_ERRORS, Quiet, Streak, time_to_live};
 use std::time::Duration;
 
-/// `InternalError` stands for "not found" only after this many in a row ...
-const INTERNAL_ERRORS: u32 = 3;
-/// ... over at least this long.
-const INTERNAL_ERROR_SPAN: Duration = Duration::from_secs(10);
 /// The service stops a task this long after the last person left (vendor page: StopLiveMPUTask).
 pub const AUTO_STOP: Duration = Duration::from_mins(2);
 /// Two readings of a channel that are further apart leave room for somebody who came and went.
@@ -77,24 +76,6 @@ pub enum Look {
         /// Complete reads so far that did not show the task.
         reads: u8,
     },
-}
-
-/// An empty channel under observation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quiet {
-    channel: ChannelId,
-    /// First and last reading that found it empty, by the service's clock, UNIX seconds.
-    since: i64,
-    last: i64,
-    /// The last reading by our clock.
-    read_at: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Streak {
-    first: Duration,
-    last: Duration,
-    count: u32,
 }
 
 /// Everything that one deletion has learnt.
@@ -414,65 +395,6 @@ impl Trail {
     #[must_use]
     pub fn channel_is_empty(&self) -> bool {
         self.quiet.is_some()
-    }
-}
-
-impl Quiet {
-    /// The last reading is recent enough to say anything of now.
-    fn is_fresh(&self, now: Moment) -> bool {
-        now.mono.saturating_sub(self.read_at) <= READING_GAP
-    }
-
-    /// Empty for longer than the service lets a task live in an empty channel.
-    fn is_ripe(&self, sighting: &Sighting, paces: &Paces) -> bool {
-        let needed = time_to_live(sighting).saturating_add(paces.idle_margin);
-        u64::try_from(self.last.saturating_sub(self.since))
-            .is_ok_and(|seconds| Duration::from_secs(seconds) > needed)
-    }
-}
-
-/// How long the service lets the task live in an empty channel.
-fn time_to_live(sighting: &Sighting) -> Duration {
-    AUTO_STOP.max(sighting.max_idle.unwrap_or_default())
-}
-
-impl Streak {
-    fn is_enough(&self) -> bool {
-        self.count >= INTERNAL_ERRORS && self.last.saturating_sub(self.first) >= INTERNAL_ERROR_SPAN
-    }
-}
-
-/// What an answer is judged with.
-#[derive(Debug)]
-pub struct Turn<'a> {
-    /// The waits of the object.
-    pub waits: &'a mut Waits,
-    /// The object's generation.
-    pub generation: i64,
-    /// The paces in force.
-    pub paces: &'a Paces,
-    /// When the answer came.
-    pub now: Moment,
-    /// Uniform in 0..1.
-    pub jitter: f64,
-    /// The call was sent ahead of the schedule, on request: the schedule stays as it was.
-    pub bought: bool,
-}
-
-impl Turn<'_> {
-    /// Remembers a failure.
-    pub fn fail(&mut self, action: Action, trouble: &Trouble<'_>) {
-        if self.bought && self.waits.is_waiting_for(action, trouble.cause) {
-            return;
-        }
-        self.waits.fail(
-            action,
-            trouble,
-            self.generation,
-            self.paces,
-            self.now,
-            self.jitter,
-        );
     }
 }
 

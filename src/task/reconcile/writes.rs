@@ -5,13 +5,8 @@ use crate::{
     api::CallRecord,
     metrics::{ApiWrite, Outcome, WriteResult},
     task::{
-        announce::announce,
-        cluster::WriteError,
-        evidence::Evidence,
-        ledger::{Ledger, State},
-        plan::COOL_DOWN,
-        verdict::Verdict,
-        view::View,
+        announce::announce, cluster::WriteError, evidence::Evidence, plan::COOL_DOWN,
+        verdict::Verdict, view::View,
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -42,6 +37,8 @@ impl Run<'_> {
         {
             return None;
         }
+        // Before it is stored: the watch may show the others what is dropped before the answer comes, if one comes.
+        self.cool_what_is_dropped(view, outputs.unwrap_or_default());
         self.dossier.memory.recording(verdict, view);
         let calls: Vec<CallRecord> = self.dossier.calls.iter().cloned().collect();
         let status = verdict.status(view, &calls, self.shared.now().wall);
@@ -57,21 +54,14 @@ impl Run<'_> {
         }
         if is_told {
             self.dossier.memory.recorded(verdict);
-            self.cool_what_was_dropped(view, outputs.unwrap_or_default());
             announce(self.shared, view, verdict);
         }
         rest
     }
 
-    /// An Update has left outputs: nobody may use them for a moment.
-    fn cool_what_was_dropped(&self, view: &View, kept: &[String]) {
-        let was_running = Ledger::of(&view.status).state() == State::Running;
-        let dropped: Vec<String> = view
-            .claimed_outputs()
-            .iter()
-            .filter(|output| was_running && !kept.contains(output))
-            .cloned()
-            .collect();
+    /// An Update has left outputs, or a Start in doubt may have used them: nobody may use them for a moment.
+    fn cool_what_is_dropped(&self, view: &View, kept: &[String]) {
+        let dropped = self.dossier.memory.drops(view, kept);
         if !dropped.is_empty() {
             let now = self.shared.now().mono;
             self.shared

@@ -1,5 +1,7 @@
 //! Possession beats age, age beats uid, and nobody is judged too early.
 
+mod outputs;
+
 use super::*;
 use crate::task::{ownership::Standing, store::Store, view::Key};
 
@@ -207,7 +209,7 @@ fn when_the_holder_goes_the_others_are_looked_at() {
     let mut store = store([OLD.object(), HELD.object()]);
     let gone = store.remove(&HELD.key());
     assert_eq!(
-        gone.gone.map(|view| view.uid.clone()).as_deref(),
+        gone.gone.map(|gone| gone.view.uid.clone()).as_deref(),
         Some("uid-held")
     );
     assert_eq!(gone.look, [OLD.key()]);
@@ -277,7 +279,7 @@ fn a_new_object_of_the_same_name_is_another_one() {
     );
     let change = store.watched(view(changed(reborn, "", json!({"status": null}))));
     assert_eq!(
-        change.gone.map(|view| view.uid.clone()).as_deref(),
+        change.gone.map(|gone| gone.view.uid.clone()).as_deref(),
         Some("uid-held")
     );
     // What is learnt late of the old one is nothing to the new one.
@@ -332,117 +334,8 @@ fn a_claim_that_is_being_written_counts_already() {
     assert_eq!(standing(&store, &NEW), contested(Some("old")));
 }
 
-fn with_outputs(sketch: &Sketch, outputs: &[&str]) -> Value {
-    changed(
-        sketch.object(),
-        "/status",
-        json!({"claim": {"at": "2026-01-02T03:05:00Z", "outputs": outputs}}),
-    )
-}
-
 fn other_task(object: Value, task: &str) -> Value {
     changed(object, "/spec", json!({"taskId": task}))
-}
-
-fn texts(outputs: &[&str]) -> Vec<String> {
-    outputs.iter().map(|&output| output.to_owned()).collect()
-}
-
-fn taken(store: &Store, sketch: &Sketch) -> Option<Rival> {
-    store.get(&sketch.key()).unwrap().output_taken
-}
-
-fn by(name: Option<&str>) -> Rival {
-    let name = name.map(str::to_owned);
-    Rival { name }
-}
-
-#[test]
-fn an_output_in_a_claim_is_taken_whoever_is_older() {
-    let mut store = store([
-        other_task(OLD.object(), "a"),
-        other_task(with_outputs(&NEW, &["o1", "o2"]), "b"),
-        other_task(HELD.object(), "c"),
-    ]);
-    assert_eq!(taken(&store, &OLD), None);
-    let look = store.wants(&OLD.key(), &texts(&["o2"]));
-    assert_eq!(look, [NEW.key()]);
-    assert_eq!(taken(&store, &OLD), Some(by(Some("new"))));
-    store.wants(&HELD.key(), &texts(&["o1"]));
-    assert_eq!(taken(&store, &HELD), Some(by(None)), "another namespace");
-    assert_eq!(taken(&store, &NEW), None, "what it has it may want");
-    // When it is gone the others are looked at.
-    let look = store.remove(&NEW.key()).look;
-    assert_eq!(look, [OLD.key(), HELD.key()]);
-    assert_eq!(taken(&store, &OLD), None);
-}
-
-#[test]
-fn an_output_that_nobody_has_is_the_older_ones() {
-    let mut store = store([other_task(OLD.object(), "a"), other_task(NEW.object(), "b")]);
-    for sketch in [OLD, NEW] {
-        store.wants(&sketch.key(), &texts(&["o1"]));
-    }
-    assert_eq!(taken(&store, &OLD), None);
-    assert_eq!(taken(&store, &NEW), Some(by(Some("old"))));
-    // One that is deleted or has its hands off starts nothing.
-    for change in [
-        (
-            "/metadata",
-            json!({"deletionTimestamp": "2026-01-02T04:00:00Z", "resourceVersion": "11"}),
-        ),
-        ("/spec", json!({"suspend": true})),
-    ] {
-        let gone = changed(other_task(OLD.object(), "a"), change.0, change.1);
-        store.watched(view(changed(
-            gone,
-            "/metadata",
-            json!({"resourceVersion": "12"}),
-        )));
-        assert_eq!(taken(&store, &NEW), None);
-    }
-}
-
-#[test]
-fn what_is_reserved_is_taken_until_it_is_settled() {
-    let mut store = store([other_task(OLD.object(), "a"), other_task(NEW.object(), "b")]);
-    assert!(store.reserve(&NEW.key(), &texts(&["o1"])));
-    store.wants(&OLD.key(), &texts(&["o1"]));
-    assert_eq!(taken(&store, &OLD), Some(by(Some("new"))));
-    assert!(!store.reserve(&OLD.key(), &texts(&["o1"])));
-    assert_eq!(store.settle(&NEW.key()), [OLD.key()]);
-    assert_eq!(taken(&store, &OLD), None);
-    assert!(store.reserve(&OLD.key(), &texts(&["o1"])));
-}
-
-/// A claim on them, which is made at once, shortens nothing.
-#[test]
-fn what_was_in_use_cools_down_for_whoever_wants_it_next() {
-    let claimed = changed(with_outputs(&OLD, &["o1"]), "/spec", json!({"taskId": "a"}));
-    let mut store = store([claimed, other_task(NEW.object(), "b")]);
-    let cool = |store: &Store, sketch: &Sketch| store.get(&sketch.key()).unwrap().cool_until;
-    store.wants(&OLD.key(), &texts(&["o1"]));
-    store.wants(&NEW.key(), &texts(&["o2"]));
-    store.cool(None, &texts(&["o1"]), SECOND, 11 * SECOND);
-    assert_eq!(cool(&store, &OLD), 11 * SECOND);
-    assert_eq!(cool(&store, &NEW), Duration::ZERO);
-    // The task id of an object that is gone cools down too; what has cooled down is forgotten.
-    let gone = view(other_task(HELD.object(), "b"));
-    store.cool(Some(&gone), &[], 12 * SECOND, 22 * SECOND);
-    assert_eq!(cool(&store, &NEW), 22 * SECOND);
-    assert_eq!(cool(&store, &OLD), Duration::ZERO);
-}
-
-#[test]
-fn a_claim_that_adds_no_output_is_recorded_though_one_is_taken() {
-    let mut store = store([
-        other_task(with_outputs(&OLD, &["o1"]), "a"),
-        other_task(NEW.object(), "b"),
-    ]);
-    store.wants(&NEW.key(), &texts(&["o1"]));
-    assert_eq!(taken(&store, &NEW), Some(by(Some("old"))));
-    assert!(!store.reserve(&NEW.key(), &texts(&["o1"])));
-    assert!(store.reserve(&NEW.key(), &[]));
 }
 
 #[test]

@@ -161,7 +161,11 @@ async fn service() -> (Live, Arc<AtomicUsize>) {
             stream.write_all(reply.as_bytes()).await.unwrap();
         }
     });
-    let endpoint = Endpoint::parse(&endpoint, true).unwrap();
+    (client(&endpoint), calls)
+}
+
+fn client(endpoint: &str) -> Live {
+    let endpoint = Endpoint::parse(endpoint, true).unwrap();
     let config = ClientConfig {
         sts: endpoint.clone(),
         endpoint,
@@ -170,8 +174,7 @@ async fn service() -> (Live, Arc<AtomicUsize>) {
         proxy_from_environment: false,
     };
     let credentials = Credentials::new("testid", "testsecret".to_owned().into(), None);
-    let credentials = Provider::fixed(Some(credentials));
-    (Live::new(config, credentials).unwrap(), calls)
+    Live::new(config, Provider::fixed(Some(credentials))).unwrap()
 }
 
 /// An operator that knows `object` as it is, while `server` may know better.
@@ -400,4 +403,31 @@ async fn who_has_no_credentials_yet_rests_until_they_are_fetched() {
     let (access, _) = played.shared.access(&view(deleting()));
     assert!(matches!(access, Access::Refused(_)), "{access:?}");
     assert!(played.shared.unsigned().is_empty());
+}
+
+/// Whenever the object goes, nobody else may use its task while that Stop can still take effect.
+#[tokio::test]
+async fn a_stop_is_known_to_be_on_its_way_until_it_is_answered() {
+    let server = Server::with(deleting(), [Meanwhile::LoseReply]);
+    let mut played = Played::new(&server, deleting()).await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let answering = std::mem::replace(&mut played.shared.live, client(&endpoint));
+    tokio::select! {
+        outcome = played.reconcile() => panic!("ended without an answer: {outcome:?}"),
+        called = silent.accept() => drop(called.unwrap()),
+    }
+    let stop_open = |played: &Played| {
+        let mut store = played.shared.store();
+        store.remove(&played.key).gone.unwrap().stop_open
+    };
+    let paces = &played.shared.paces;
+    let at_most = played.shared.now().mono + paces.call_deadline + paces.settle_time;
+    let until = stop_open(&played).unwrap();
+    assert!(until <= at_most && at_most - until < paces.call_deadline);
+    played.shared.store().watched(view(deleting()));
+    played.shared.live = answering;
+    played.reconcile().await;
+    assert_eq!(played.calls(), 1);
+    assert_eq!(stop_open(&played), None);
 }

@@ -171,10 +171,13 @@ pub fn waiting_for_channel(
 pub fn waiting_for_channel_to_leave(view: &View, ledger: &Ledger, claim: Option<Claim>) -> Verdict {
     let channel = view.channel.as_ref().map_or("", |channel| channel.as_str());
     let so = if ledger.stop_reason == Some(StopReason::Unknown) {
-        "The relay is gone; why cannot be told, since the live channels cannot be listed: grant live:ListRTCLiveRooms to the operator's \
-         credentials."
+        format!(
+            "The relay is gone; why cannot be told, since the live channels cannot be listed: grant live:ListRTCLiveRooms to {}.",
+            grantee(view)
+        )
     } else {
         "The relay was stopped by something else than this operator while its channel was live."
+            .to_owned()
     };
     let message = format!(
         "{so} It is started again when channel {channel} has been empty and somebody joins anew; at once, when spec.desiredState is set to \

@@ -278,6 +278,15 @@ async fn ten_resyncs_write_nothing_in_the_cluster_and_change_nothing_in_the_serv
     assert_eq!(writes(&scene.cluster, user).len(), before);
     assert_eq!(writing_calls(&scene, from).await, []);
 
+    // Whoever reads managedFields sees whose writes they are.
+    let managed = scene.objects().get("secret").await.unwrap().metadata;
+    let of_status = managed.managed_fields.iter().flatten();
+    let managers: Vec<_> = of_status
+        .filter(|entry| entry.subresource.as_deref() == Some("status"))
+        .map(|entry| entry.manager.as_deref())
+        .collect();
+    assert_eq!(managers, [Some("mixed-stream-operator")], "{managed:?}");
+
     // A request is answered, each time once, and by nothing more.
     for name in ["secret", "waits", "break", "off", "over"] {
         for value in ["1", "2"] {

@@ -3,6 +3,7 @@
 mod lines;
 mod owners;
 mod plans;
+mod unconfirmed;
 
 use super::*;
 use crate::{

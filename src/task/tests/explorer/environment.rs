@@ -5,7 +5,7 @@ use super::{
     process::{acts, asks_to_run},
     service,
     time::NOW,
-    world::{Edits, Object, State, TICK, Task, World},
+    world::{COOL, Edits, Object, State, TICK, Task, World},
 };
 use crate::{
     api::{DesiredState, RestartPolicy},
@@ -118,6 +118,10 @@ impl Events<'_> {
 
     fn people(&mut self, who: usize) {
         let world = self.world;
+        let is_early = self.state.objects[0].applied.is_none();
+        if world.is_about_drops && is_early {
+            return;
+        }
         let name = self.name(who);
         let object = &self.state.objects[who];
         let Some(stored) = &object.stored else {
@@ -128,7 +132,7 @@ impl Events<'_> {
             }
             return;
         };
-        if stored.is_deleted {
+        if stored.is_deleted || (world.is_about_drops && who > 0) {
             return;
         }
         let mut after = self.state.clone();
@@ -184,7 +188,7 @@ impl Events<'_> {
                 "a Start that had no answer takes effect"
             } else {
                 laws::stopped_late(self.world, &mut after, late.who, late.sent);
-                service::stop(&mut after, self.world.casts[late.who].slot);
+                service::stop(self.world, &mut after, self.world.casts[late.who].slot);
                 "a Stop that had no answer takes effect"
             };
             self.outside(Kind::Land, words, after);
@@ -192,7 +196,7 @@ impl Events<'_> {
         for slot in 0..self.state.slots.len() {
             if self.state.slots[slot].task.is_some() && !self.state.is_live {
                 let mut after = self.state.clone();
-                service::stop(&mut after, slot);
+                service::stop(self.world, &mut after, slot);
                 let words = "the service stops the task, since nobody is in the channel";
                 self.outside(Kind::AutoStop, words, after);
             }
@@ -216,7 +220,7 @@ impl Events<'_> {
         for slot in 0..state.slots.len() {
             if state.slots[slot].task.is_some() {
                 outside("somebody else stops the task", &|after| {
-                    service::stop(after, slot);
+                    service::stop(world, after, slot);
                 });
             } else if world.has_others && is_free(world, state, slot) {
                 outside("somebody else starts a task by this id", &|after| {
@@ -293,6 +297,7 @@ impl Events<'_> {
         after.now += TICK;
         after.late.retain(|late| late.until > after.now);
         after.cooling.retain(|(_, until)| *until > after.now);
+        after.hot.retain(|hot| hot.until + COOL > after.now);
         for slot in &mut after.slots {
             let is_shown = |at: i64| self.world.list_lags && at + 2 * TICK > after.now;
             slot.ended = slot.ended.take().filter(|(_, at)| is_shown(*at));

@@ -2,7 +2,7 @@
 
 use super::{
     process::asks_to_run,
-    world::{Budget, Nothing, State, World},
+    world::{Budget, COOL, Hot, Nothing, State, World},
 };
 use crate::{
     api::{DesiredState, Reason},
@@ -28,6 +28,20 @@ pub fn started(world: &World, state: &mut State, who: usize, parameters: usize) 
     });
     if is_shared {
         state.breaks("5: two live tasks push to one output");
+    }
+    used(world, state, who, parameters);
+}
+
+/// A task begins to use outputs that it did not use before.
+pub fn used(world: &World, state: &mut State, who: usize, parameters: usize) {
+    let outputs = world.outputs(who, parameters);
+    // A task that goes on may come back to what it left itself.
+    let is_its_own = |hot: &Hot| hot.slot == world.casts[who].slot && !hot.has_stopped;
+    let is_hot = |hot: &Hot| {
+        outputs.contains(&hot.output) && state.now - hot.until < COOL && !is_its_own(hot)
+    };
+    if state.hot.iter().any(is_hot) {
+        state.breaks("5: an output is used within ten seconds after the task that used it stopped");
     }
 }
 
@@ -188,7 +202,18 @@ pub fn unsettled(world: &World, state: &State, who: usize) -> Option<&'static st
             let rival = &state.objects[other];
             other != who && rival.stored.is_some()
         });
+    let wanted = world.outputs(who, stored.parameters);
+    let is_held = state.objects.iter().enumerate().any(|(other, rival)| {
+        let claim = rival
+            .stored
+            .as_ref()
+            .and_then(|rival| rival.told.status.claim.as_ref());
+        other != who
+            && claim.is_some_and(|claim| claim.outputs.iter().any(|held| wanted.contains(held)))
+    });
     match (reason, stored.desired) {
+        // It runs on as it was before the change.
+        ("OutputInUse", DesiredState::Running) if is_held => None,
         ("TaskIdInUse" | "OutputInUse", _) if is_taken && !runs => None,
         ("Stopped", DesiredState::Stopped) if !runs => None,
         ("Running", DesiredState::Running) if runs => {

@@ -41,6 +41,7 @@ fn alone(name: &'static str, budget: Budget) -> World {
         edits: Edits::Both,
         has_others: false,
         is_taken: false,
+        is_about_drops: false,
         begins_live: true,
         budget,
         paces: paces(),
@@ -291,4 +292,23 @@ fn two_objects_of_one_output() {
         &json!({}),
         NOTHING_FAILS,
     ));
+}
+
+#[test]
+fn an_output_that_is_left_to_another_object() {
+    let budget = Budget {
+        lost_writes: 1,
+        edits: 1,
+        ..NOTHING_FAILS
+    };
+    holds(&World {
+        edits: Edits::Parameters,
+        is_about_drops: true,
+        ..two(
+            "an output is left to another object",
+            [0, 1],
+            &json!({}),
+            budget,
+        )
+    });
 }

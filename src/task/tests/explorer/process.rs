@@ -1,18 +1,20 @@
 //! The operator's process: what `plan` decides, executed as `reconcile` does.
 
+mod writes;
+
 use super::{
     laws, service,
-    world::{Good, Next, Pending, State, Stored, TICK, World},
+    world::{COOL, Good, Next, Pending, State, Stored, TICK, World},
 };
 use crate::{
     api::DesiredState,
     task::{
         access::{Keys, Recorded},
         evidence::{Call, Evidence},
-        ledger::{Ledger, State as Stage},
+        gone::Gone,
         memory::{Memory, MemoryTurn, Sent},
         ownership::{Namesake, OutputRight, Standing, output_rival, standing},
-        plan::{COOL_DOWN, Facts, Parameters, Step, Wanted, may_start, plan},
+        plan::{Facts, Parameters, Step, Wanted, may_start, plan},
         reconcile::fresh_until,
         seen::Seen,
         verdict::Verdict,
@@ -20,6 +22,7 @@ use crate::{
     },
 };
 use std::{sync::Arc, time::Duration};
+use writes::{read_again, record, released_now, write};
 
 /// More decisions in a row without any IO undo each other.
 const DECISIONS: u32 = 20;
@@ -34,21 +37,6 @@ pub struct Act {
     is_stored: bool,
     pub after: State,
 }
-
-/// The outcome of a write to the API server.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Write {
-    Done,
-    /// Stored, but the answer is lost.
-    LostAfter,
-    LostBefore,
-}
-
-const WRITES: [(Write, &str); 3] = [
-    (Write::Done, ""),
-    (Write::LostAfter, "; it is stored, but the answer is lost"),
-    (Write::LostBefore, "; it is lost"),
-];
 
 fn views(world: &World, state: &State) -> Vec<Option<View>> {
     let objects = state.objects.iter().zip(&world.casts);
@@ -236,21 +224,28 @@ impl State {
         object.pending.is_none() && step.is_none_or(|step| matches!(step, Step::Rest(_)))
     }
 
+    fn cool(&mut self, goods: Vec<Good>, until: i64) {
+        self.cooling.retain(|(good, _)| !goods.contains(good));
+        let goods = goods.into_iter().map(|good| (good, until));
+        self.cooling.extend(goods);
+    }
+
     /// The object is gone, and the watch has shown it.
     pub fn forget(&mut self, world: &World, who: usize) {
         let now = self.moment();
         let born = self.born;
         let object = &mut self.objects[who];
         if let Some(seen) = object.seen.take() {
-            let view = world.casts[who].view(&seen);
-            if let Some(until) = object.memory.frees(&view, &world.paces, now) {
+            let gone = Gone {
+                view: Arc::new(world.casts[who].view(&seen)),
+                stop_open: object.memory.stop_open,
+            };
+            if let Some(until) = gone.frees(&world.paces, now) {
                 let until = born + i64::try_from(until.as_secs()).unwrap();
-                let outputs = view.claimed_outputs().iter().cloned().map(Good::Output);
-                let goods = outputs.chain([Good::Task(world.casts[who].slot)]);
-                let goods: Vec<Good> = goods.collect();
-                self.cooling.retain(|(good, _)| !goods.contains(good));
-                let goods = goods.into_iter().map(|good| (good, until));
-                self.cooling.extend(goods);
+                let claimed = gone.view.claimed_outputs().iter().cloned();
+                let task = Good::Task(world.casts[who].slot);
+                let goods = claimed.map(Good::Output).chain([task]);
+                self.cool(goods.collect(), until);
             }
         }
         let object = &mut self.objects[who];
@@ -330,7 +325,7 @@ pub fn acts(world: &World, state: &State, who: usize) -> Vec<Act> {
             &before,
             who,
             "stores the finalizer",
-            false,
+            (false, !world.is_about_drops),
             |stored| {
                 stored.is_guarded = true;
             },
@@ -340,9 +335,16 @@ pub fn acts(world: &World, state: &State, who: usize) -> Vec<Act> {
         Step::Release(evidence) => {
             let what = format!("removes the finalizer ({})", evidence.kind());
             let exact = !evidence.rests_on_stop();
-            let released: Vec<Act> = write(world, &before, who, &what, exact, |stored| {
-                stored.is_guarded = false;
-            })
+            let released: Vec<Act> = write(
+                world,
+                &before,
+                who,
+                &what,
+                (exact, !world.is_about_drops),
+                |stored| {
+                    stored.is_guarded = false;
+                },
+            )
             .collect();
             released
                 .into_iter()
@@ -401,187 +403,6 @@ fn carried(wanted: &Wanted, view: &View, call: &Call) -> Option<Sent> {
         }),
         _ => None,
     }
-}
-
-/// One write with each of its outcomes.
-fn write(
-    world: &World,
-    before: &State,
-    who: usize,
-    what: &str,
-    exact: bool,
-    change: impl Fn(&mut Stored),
-) -> impl Iterator<Item = Act> {
-    let mut acts = Vec::new();
-    for (outcome, words) in WRITES {
-        let mut after = before.clone();
-        let object = &mut after.objects[who];
-        let Some(stored) = &mut object.stored else {
-            after.forget(world, who);
-            let what = format!("{what}, but it is gone");
-            return vec![Act {
-                who,
-                what,
-                is_truth: true,
-                is_stored: false,
-                after,
-            }]
-            .into_iter();
-        };
-        let is_stale = object
-            .seen
-            .as_ref()
-            .is_none_or(|seen| seen.version != stored.version);
-        if exact && is_stale {
-            object.seen = Some(stored.clone());
-            let what = format!("{what}, but it has changed; reads it again");
-            return vec![Act {
-                who,
-                what,
-                is_truth: true,
-                is_stored: false,
-                after,
-            }]
-            .into_iter();
-        }
-        if outcome != Write::Done {
-            if before.left.lost_writes == 0 {
-                break;
-            }
-            after.left.lost_writes -= 1;
-        }
-        if outcome != Write::LostBefore {
-            let before = stored.clone();
-            change(stored);
-            if *stored != before {
-                stored.version += 1;
-            }
-        }
-        if outcome == Write::Done {
-            object.seen = Some(stored.clone());
-        } else {
-            let tick = Duration::from_secs(TICK.unsigned_abs());
-            after.objects[who].memory.writable_at = before.mono() + tick;
-        }
-        acts.push(Act {
-            who,
-            what: format!("{what}{words}"),
-            is_truth: outcome == Write::Done,
-            is_stored: outcome != Write::LostBefore,
-            after,
-        });
-    }
-    acts.into_iter()
-}
-
-fn released_now(world: &World, act: Act, evidence: &Evidence) -> Act {
-    let Act {
-        who,
-        what,
-        is_truth,
-        is_stored,
-        mut after,
-    } = act;
-    let object = &mut after.objects[who];
-    if is_stored {
-        (object.stored, object.is_gone) = (None, true);
-        laws::released(world, &mut after, who, evidence);
-        if is_truth {
-            after.forget(world, who);
-        }
-    }
-    Act {
-        who,
-        what,
-        is_truth,
-        is_stored,
-        after,
-    }
-}
-
-fn record(
-    world: &World,
-    mut before: State,
-    who: usize,
-    view: &View,
-    verdict: &Verdict,
-) -> Vec<Act> {
-    let outputs = verdict.claim.as_ref().map(|claim| claim.outputs.clone());
-    let claimed = view.claimed_outputs();
-    let claims = outputs
-        .clone()
-        .filter(|outputs| !view.has_claim() || outputs.iter().any(|new| !claimed.contains(new)));
-    let is_claim = claims.is_some();
-    if is_claim {
-        before.objects[who].claiming = claims;
-    }
-    before.objects[who].memory.recording(verdict, view);
-    let status = verdict.status(view, &[], before.moment().wall);
-    let what = format!(
-        "tells {}: {}",
-        verdict.reason.as_str(),
-        first_sentence(&verdict.message)
-    );
-    let told = super::world::Told::new(status);
-    let mut acts: Vec<Act> = write(world, &before, who, &what, true, |stored| {
-        stored.told = told.clone();
-    })
-    .collect();
-    for act in &mut acts {
-        if act.is_stored {
-            laws::told(world, &mut act.after, who, verdict);
-        }
-        let is_known = act.after.objects[who].memory.writable_at <= before.mono();
-        let is_done = act.is_truth && act.is_stored;
-        let dropped: Vec<String> = claimed
-            .iter()
-            .filter(|output| !outputs.as_ref().is_some_and(|kept| kept.contains(output)))
-            .cloned()
-            .collect();
-        let was_running = Ledger::of(&view.status).state() == Stage::Running;
-        let until = before.now + i64::try_from(COOL_DOWN.as_secs()).unwrap();
-        let object = &mut act.after.objects[who];
-        if is_done {
-            object.memory.recorded(verdict);
-        }
-        if is_claim {
-            object.claim_in_doubt = !is_known;
-            if is_known {
-                object.claiming = None;
-            }
-        }
-        if is_done && was_running && !dropped.is_empty() {
-            let goods = dropped.into_iter().map(Good::Output);
-            let goods = goods.chain([Good::Task(world.casts[who].slot)]);
-            act.after.cooling.extend(goods.map(|good| (good, until)));
-        }
-    }
-    acts
-}
-
-fn read_again(world: &World, state: &State, who: usize) -> Act {
-    let mut after = state.clone();
-    let object = &mut after.objects[who];
-    (object.claim_in_doubt, object.claiming) = (false, None);
-    match object.stored.clone() {
-        Some(stored) => object.seen = Some(stored),
-        None => after.forget(world, who),
-    }
-    Act {
-        who,
-        what: "reads the object to see whether its claim is stored".to_owned(),
-        is_truth: true,
-        is_stored: false,
-        after,
-    }
-}
-
-fn first_sentence(message: &str) -> &str {
-    message
-        .split_inclusive(". ")
-        .next()
-        .unwrap_or(message)
-        .trim()
 }
 
 /// Whether the object asks for its relay to run.

@@ -1,6 +1,6 @@
 //! The service: what it does with a call, and everything that it may answer.
 
-use super::world::{Late, Nothing, SETTLE, Slot, State, Task, World};
+use super::world::{Hot, Late, Nothing, SETTLE, Slot, State, Task, World};
 use crate::{
     live::{ChannelId, Class},
     task::evidence::{Answer, Call, Sighting},
@@ -117,12 +117,17 @@ impl Ways<'_> {
     fn act(&self, after: &mut State) {
         match self.call {
             Call::Start => start(self.world, after, self.who, self.parameters, after.now),
-            Call::Stop { .. } => stop(after, self.world.casts[self.who].slot),
+            Call::Stop { .. } => stop(self.world, after, self.world.casts[self.who].slot),
             Call::Update => {
                 let slot = self.world.casts[self.who].slot;
                 if let Some(task) = &mut after.slots[slot].task {
+                    let old = task.clone();
                     task.parameters = self.parameters;
                     after.objects[self.who].applied = Some(self.parameters);
+                    if old.parameters != self.parameters {
+                        leave(self.world, after, (&old, slot), false);
+                        super::laws::used(self.world, after, self.who, self.parameters);
+                    }
                 }
             }
             Call::Identify | Call::ListTask | Call::ListPage(_) | Call::Users(_) => {}
@@ -299,11 +304,26 @@ pub fn start(world: &World, state: &mut State, who: usize, parameters: usize, se
 }
 
 /// A task ends, if there is one.
-pub fn stop(state: &mut State, slot: usize) {
-    let now = state.now;
-    let slot = &mut state.slots[slot];
-    if let Some(task) = slot.task.take() {
-        slot.ended = Some((task, now));
+pub fn stop(world: &World, state: &mut State, slot: usize) {
+    if let Some(task) = state.slots[slot].task.take() {
+        leave(world, state, (&task, slot), true);
+        state.slots[slot].ended = Some((task, state.now));
+    }
+}
+
+/// The outputs that the task used are not in use any more.
+fn leave(world: &World, state: &mut State, (task, slot): (&Task, usize), has_stopped: bool) {
+    if let Some(by) = task.by
+        && state.slots.len() > 1
+    {
+        let (outputs, until) = (world.outputs(by, task.parameters), state.now);
+        state.hot.retain(|hot| !outputs.contains(&hot.output));
+        state.hot.extend(outputs.into_iter().map(|output| Hot {
+            output,
+            until,
+            slot,
+            has_stopped,
+        }));
     }
 }
 

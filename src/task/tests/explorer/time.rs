@@ -375,6 +375,9 @@ impl State {
         for (_, until) in &mut self.cooling {
             shift.wall(until);
         }
+        for hot in &mut self.hot {
+            shift.wall(&mut hot.until);
+        }
         (self.born, self.now) = (new_born, new_now);
     }
 }

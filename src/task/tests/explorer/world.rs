@@ -23,6 +23,8 @@ use std::{
 
 /// Time goes on by this many seconds; every pace is a multiple of it.
 pub const TICK: i64 = 5;
+/// How long an output that was in use must rest, whoever uses it next (dossier 3.1).
+pub const COOL: i64 = 10;
 /// How long the answer to an unanswered call may still take effect.
 pub const SETTLE: i64 = 15;
 
@@ -64,6 +66,8 @@ pub struct World {
     pub has_others: bool,
     /// Somebody else's task has the first id from the beginning.
     pub is_taken: bool,
+    /// The first relay runs before anybody does anything, it alone is changed or deleted, and of the writes only those can be lost that let go of outputs.
+    pub is_about_drops: bool,
     /// Somebody is in the channel at first.
     pub begins_live: bool,
     /// What may go wrong, and change, on one path.
@@ -131,9 +135,20 @@ pub struct State {
     pub channel_read: Option<(i64, bool)>,
     /// Outputs and, by index, task ids that cool down, and until when.
     pub cooling: Vec<(Good, i64)>,
+    /// Outputs that were in use until a moment ago, where several tasks can use one.
+    pub hot: Vec<Hot>,
     pub left: Budget,
     /// A promise that was broken on the way here.
     pub broken: Option<&'static str>,
+}
+
+/// An output that was in use until then, by a task of this id, which runs on without it or not.
+#[derive(Clone, Debug)]
+pub struct Hot {
+    pub output: String,
+    pub until: i64,
+    pub slot: usize,
+    pub has_stopped: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -361,6 +376,7 @@ impl World {
             channel: Channel::default(),
             channel_read: None,
             cooling: Vec::new(),
+            hot: Vec::new(),
             left: self.budget,
             broken: None,
         }

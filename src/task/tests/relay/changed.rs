@@ -314,3 +314,26 @@ fn a_relay_that_was_taken_for_stopped_and_is_listed_again_has_run_all_the_time()
         assert_eq!(life.calls.len(), 1, "{:?}", life.calls);
     }
 }
+
+/// What the task may have used until now cools down when it is let go of, whether or not it is stored by then that it runs.
+#[test]
+fn outputs_that_a_task_may_have_used_are_told_when_they_are_let_go_of() {
+    let dropped = |object: Value| {
+        let mut life = Life::relay(object);
+        life.view.status.claim.as_mut().unwrap().outputs =
+            vec!["aaaa".to_owned(), "bbbb".to_owned()];
+        life.memory.drops(&life.view, &["aaaa".to_owned()])
+    };
+    let never = with_story(relay(), json!({}));
+    for object in [never, ended(relay(), "Requested")] {
+        assert_eq!(dropped(object), [""; 0]);
+    }
+    for object in [started(relay()), intended(relay())] {
+        assert_eq!(dropped(object), ["bbbb"]);
+    }
+    let mut life = Life::relay(ended(relay(), "Requested"));
+    let running = view(started(relay()));
+    life.memory
+        .learn(crate::task::ledger::Ledger::of(&running.status));
+    assert_eq!(life.memory.drops(&life.view, &[]), ["aaaa"]);
+}
