@@ -2,7 +2,7 @@
 //!
 //! The service echoes what it was sent (dossier 1.2), so its words may hold ingest URLs, signatures and tokens, plain or percent-encoded.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cmp::Reverse};
 
 /// The longest text that is shown, in characters.
 pub const LONGEST: usize = 300;
@@ -46,7 +46,13 @@ const NAMING: [&str; 8] = [
 #[must_use]
 pub fn shown(text: &str, secrets: &[&str]) -> String {
     let mut text = Cow::Borrowed(text);
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+    let mut longest_first: Vec<&str> = secrets.to_vec();
+    // One can be a part of another.
+    longest_first.sort_by_key(|secret| Reverse(secret.len()));
+    for secret in longest_first
+        .into_iter()
+        .filter(|secret| !secret.is_empty())
+    {
         if text.contains(secret) {
             text = Cow::Owned(text.replace(secret, HIDDEN));
         }
@@ -307,6 +313,17 @@ mod tests {
         }
         let words = "Specified SecurityToken is expired.";
         assert_eq!(shown(words, &SECRETS), words);
+    }
+
+    #[test]
+    fn a_secret_that_is_a_part_of_another_one_hides_no_less() {
+        let words = "stream live/studio-8f3k2x is occupied";
+        for secrets in [
+            ["live/studio", "live/studio-8f3k2x"],
+            ["live/studio-8f3k2x", "live/studio"],
+        ] {
+            assert_eq!(shown(words, &secrets), "stream [redacted] is occupied");
+        }
     }
 
     #[test]

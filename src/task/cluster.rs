@@ -1,7 +1,10 @@
 //! The writes to the cluster, each fenced by uid, each within a deadline.
 
 use super::view::{Key, View};
-use crate::api::{self, MixedStreamTask, MixedStreamTaskStatus};
+use crate::{
+    api::{self, MixedStreamTask, MixedStreamTaskStatus},
+    live::redact::shown,
+};
 use json_patch::{
     AddOperation, Patch as JsonPatch, PatchOperation, RemoveOperation, TestOperation,
     jsonptr::PointerBuf,
@@ -9,10 +12,10 @@ use json_patch::{
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, Resource,
-    api::{ApiResource, Patch, PatchParams},
+    api::{ApiResource, GetParams, Patch, PatchParams},
     core::DynamicObject,
 };
-use secrecy::SecretSlice;
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -101,23 +104,28 @@ impl Cluster {
         namespace: &str,
         name: &str,
     ) -> Result<BTreeMap<String, SecretSlice<u8>>, SecretError> {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        match tokio::time::timeout(self.deadline, api.get(name)).await {
-            Ok(Ok(secret)) => Ok(secret
-                .data
-                .unwrap_or_default()
-                .into_iter()
-                .map(|(key, value)| (key, SecretSlice::from(value.0)))
-                .collect()),
+        let unreadable =
+            || SecretError::Unknown("the API server's answer cannot be read".to_owned());
+        let request = kube::core::Request::new(Secret::url_path(&(), Some(namespace)))
+            .get(name, &GetParams::default())
+            .map_err(|_| unreadable())?;
+        // As text: the client logs what it cannot decode, and it may hold the value.
+        match tokio::time::timeout(self.deadline, self.client.request_text(request)).await {
+            Ok(Ok(text)) => {
+                let text = SecretString::from(text);
+                let secret: Secret =
+                    serde_json::from_str(text.expose_secret()).map_err(|_| unreadable())?;
+                let values = secret.data.unwrap_or_default().into_iter();
+                Ok(values
+                    .map(|(key, value)| (key, SecretSlice::from(value.0)))
+                    .collect())
+            }
             Ok(Err(kube::Error::Api(status))) => Err(match status.code {
                 404 => SecretError::Missing,
-                401 | 403 => SecretError::Denied(status.message.clone()),
+                403 => SecretError::Denied(status.message.clone()),
                 _ => SecretError::Unknown(said(&status)),
             }),
-            // What cannot be read is not repeated: it may hold the value.
-            Ok(Err(_)) => Err(SecretError::Unknown(
-                "the API server's answer cannot be read".to_owned(),
-            )),
+            Ok(Err(_)) => Err(unreadable()),
             Err(_) => Err(SecretError::Unknown(format!(
                 "the API server did not answer within {:?}",
                 self.deadline
@@ -265,17 +273,19 @@ impl Cluster {
             }),
             Err(kube::Error::Api(status)) => Err(match status.code {
                 404 => WriteError::Gone,
-                409 | 422 => WriteError::Changed(status.message.clone()),
+                409 | 422 => WriteError::Changed(shown(&status.message, &[])),
                 400..=499 => WriteError::Refused(said(&status)),
                 _ => WriteError::Unknown(said(&status)),
             }),
-            Err(other) => Err(WriteError::Unknown(other.to_string())),
+            Err(other) => Err(WriteError::Unknown(shown(&other.to_string(), &[]))),
         }
     }
 }
 
+/// What the API server says. A policy or a webhook may quote the object that it refuses.
 fn said(status: &kube::core::Status) -> String {
-    format!("{} {}: {}", status.code, status.reason, status.message)
+    let words = shown(&status.message, &[]);
+    format!("{} {}: {words}", status.code, status.reason)
 }
 
 fn test_uid(view: &View) -> PatchOperation {

@@ -5,6 +5,7 @@ use super::{
     retry::Paces,
     view::{Key, View},
 };
+use crate::live::redact;
 use futures::{StreamExt, stream::BoxStream};
 use kube::runtime::{
     WatchStreamExt,
@@ -193,12 +194,13 @@ fn trouble(part: Option<&String>, error: &watcher::Error) -> Option<String> {
     let kube::Error::Api(status) = cause else {
         return Some(format!("cannot reach the API server: {}", innermost(cause)));
     };
+    let words = redact::shown(&status.message, &[]);
     Some(match status.code {
         404 => "waiting for the CustomResourceDefinition mixedstreamtasks.mixedstream.io: install it with \
                 `mixed-stream-operator crd | kubectl apply --server-side -f -`"
             .to_owned(),
-        403 => format!("the operator may not list and watch MixedStreamTasks{place}: {}", status.message),
-        code => format!("the API server does not list MixedStreamTasks{place}: {code} {}", status.message),
+        403 => format!("the operator may not list and watch MixedStreamTasks{place}: {words}"),
+        code => format!("the API server does not list MixedStreamTasks{place}: {code} {words}"),
     })
 }
 

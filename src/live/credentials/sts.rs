@@ -113,7 +113,8 @@ impl OidcSource {
         let read = tokio::time::timeout(self.deadline, tokio::fs::read_to_string(path)).await;
         let problem = match read {
             Ok(Ok(token)) if TOKEN_LENGTH.contains(&token.len()) => {
-                return Ok(SecretString::from(token));
+                // A file that was made by hand ends in a newline. What is sent is what must not be repeated, to the letter.
+                return Ok(SecretString::from(token.trim_ascii()));
             }
             Ok(Ok(token)) => format!("holds {} characters, which is no token", token.len()),
             Ok(Err(error)) => format!("cannot be read ({error})"),

@@ -21,6 +21,7 @@ mod observatory;
 mod ownership;
 mod pace;
 mod relay;
+mod secrets;
 mod views;
 mod writes;
 
