@@ -38,7 +38,7 @@ struct Arguments {
     #[arg(long, default_value_t = 10_000)]
     backlog: usize,
     /// How many objects there are in the part `neighbour`.
-    #[arg(long, default_value_t = 4_000)]
+    #[arg(long, default_value_t = 10_000)]
     neighbour: usize,
     /// How many objects fail in the part `unfair`.
     #[arg(long, default_value_t = 5_000)]

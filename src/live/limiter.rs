@@ -214,6 +214,16 @@ impl<K> Clone for Limiter<K> {
     }
 }
 
+impl<K: Clone + Eq + Hash> Inner<K> {
+    fn line(&mut self, account: &Account, action: Action) -> &mut Line<K> {
+        let quota = self.share.of(action.quota_per_second());
+        let (opens, deadline) = (self.opens, self.deadline);
+        self.lines
+            .entry((account.clone(), action))
+            .or_insert_with(|| Line::new(quota, opens, deadline))
+    }
+}
+
 impl<K: Clone + Eq + Hash> Limiter<K> {
     /// A limiter for a process that began at `started` and gives nothing in its first second, since its predecessor may have used the quota until
     /// then. `deadline` is the longest that a call takes; of each quota `share` is ours.
@@ -241,15 +251,8 @@ impl<K: Clone + Eq + Hash> Limiter<K> {
             namespace,
             key,
         } = ticket;
-        let Inner {
-            opens,
-            deadline,
-            share,
-            lines,
-        } = &mut *locked(&self.0);
-        let line = lines
-            .entry((account.clone(), action))
-            .or_insert_with(|| Line::new(share.of(action.quota_per_second()), *opens, *deadline));
+        let inner = &mut *locked(&self.0);
+        let line = inner.line(account, action);
         line.expire(now);
         if !line.aside.contains_key(&key) {
             line.waiting.push(lane, &namespace, key.clone());
@@ -265,12 +268,9 @@ impl<K: Clone + Eq + Hash> Limiter<K> {
     pub fn moved_to(&self, now: Instant, account: &Account) {
         let inner = &mut *locked(&self.0);
         for action in Action::ALL {
-            let quota = inner.share.of(action.quota_per_second());
-            let line = inner
-                .lines
-                .entry((account.clone(), action))
-                .or_insert_with(|| Line::new(quota, inner.opens, inner.deadline));
-            line.slot = line.slot.max(now + inner.deadline + WINDOW);
+            let closed_until = now + inner.deadline + WINDOW;
+            let line = inner.line(account, action);
+            line.slot = line.slot.max(closed_until);
         }
     }
 

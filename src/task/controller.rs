@@ -20,6 +20,7 @@ use super::{
 use crate::{
     health::Health,
     live::{Account, Lane},
+    metrics::Outcome,
 };
 use futures::{FutureExt, StreamExt};
 use std::{
@@ -199,8 +200,8 @@ impl Controller {
             // After they were replaced: whatever began before may have been read with the old ones.
             let now = self.shared.now().mono;
             self.shared.observatory().other_credentials(&source, now);
-            self.shared.read_turn.notify_waiters();
         }
+        self.shared.read_turn.notify_waiters();
         let look = self.shared.store().know(accounts, look);
         self.look_at(look);
     }
@@ -256,19 +257,24 @@ impl Controller {
 
     fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         // A panic is caught inside and nothing aborts a task, so that there is always an end to look at.
-        let Ok(Ended { key, dossier, next }) = ended else {
+        let Ok(Ended {
+            key,
+            mut dossier,
+            next,
+        }) = ended
+        else {
             return;
         };
-        let Some(next) = next else {
+        let next = next.unwrap_or_else(|| {
             tracing::error!(object = %key, "a reconcile panicked; looking at the object again later");
-            let others = self.shared.store().settle(&key);
-            dossier.close(&self.shared);
+            dossier.shake(&self.shared);
             self.shared.limiter.forget(&Caller::Object(key.clone()));
-            self.queue
-                .finished(&key, Some(Instant::now() + self.shared.paces.backoff_max));
-            self.look_at(others);
-            return;
-        };
+            Next {
+                at: Some(self.shared.now().mono + self.shared.paces.backoff_max),
+                look: Vec::new(),
+                outcome: Outcome::Failed,
+            }
+        });
         let is_known = self
             .shared
             .store()

@@ -55,8 +55,8 @@ pub struct Dossier {
     pub queued_since: Option<Instant>,
     /// The last call of each action, where it was throttled: how the account fares ends the wait too.
     pub throttled: HashMap<Action, Throttled>,
-    /// In which account's line.
-    pub queued_in: Option<Account>,
+    /// In which line: of whose quota, for which action.
+    pub queued_in: Option<(Account, Action)>,
     /// The credentials of the last call: where they came from, and which version of them.
     pub signed: Option<(Source, u64)>,
     /// The last request for a reconcile for which the credentials were read again.
@@ -239,6 +239,16 @@ impl Dossier {
             .rev()
             .find_map(|call| call.request_id.as_deref());
         last.unwrap_or_default()
+    }
+
+    /// A reconcile panicked: nothing that it remembered is believed, and whatever it sent may still take effect.
+    pub fn shake(&mut self, shared: &Shared) {
+        self.forget(shared);
+        let paces = &shared.paces;
+        self.memory = Memory::unsure(shared.now().mono + paces.call_deadline + paces.settle_time);
+        self.desired = None;
+        // Looked up before anything else, which gives a reservation back.
+        self.claim_in_doubt = true;
     }
 
     /// The deletion is over: forgets what it has learnt, and takes its waits out of the gauge.

@@ -72,6 +72,17 @@ pub struct Sent {
 }
 
 impl Memory {
+    /// Knows nothing, not even what was sent: until then any of it may take effect.
+    #[must_use]
+    pub fn unsure(until: Duration) -> Self {
+        Self {
+            start_open: Some(until),
+            stop_open: Some(until),
+            unanswered: true,
+            ..Self::default()
+        }
+    }
+
     /// The relay's story as far as it is known.
     #[must_use]
     pub fn ledger(&self, view: &View) -> Ledger {

@@ -149,7 +149,7 @@ impl Shared {
     /// What a bulk read is made with now.
     pub fn access_for_read(&self, source: &Source) -> Access {
         let mut keyring = self.keyring();
-        let granted = keyring.grant_read(source);
+        let granted = keyring.grant_read(source, self.now().mono);
         let account = keyring.accounts().line(source);
         drop(keyring);
         self.with(granted, account.as_ref().map(AccountId::as_str))

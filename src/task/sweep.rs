@@ -101,7 +101,7 @@ async fn turn<'a>(shared: &'a Shared, read: &Read) -> Result<Turn<'a>, Failure> 
         };
         let action = read.what.action();
         let since = shared.now().mono;
-        match shared.access_for_read(&read.site.source) {
+        let until = match shared.access_for_read(&read.site.source) {
             Access::Ready(live, account) => {
                 if queued.as_ref().is_some_and(|at| *at != account) {
                     // It is known by now whose the key is.
@@ -122,15 +122,23 @@ async fn turn<'a>(shared: &'a Shared, read: &Read) -> Result<Turn<'a>, Failure> 
                     }
                     Taken::Wait => shared.wake.notify_one(),
                 }
+                None
             }
             Access::Refused(failure) => {
                 shared.limiter.forget(&ticket.key);
                 return Err(*failure);
             }
-            Access::Later(_) => {}
-        }
+            Access::Later(until) => until,
+        };
         drop(room);
-        told.await;
+        match until {
+            Some(until) => {
+                let left = until.saturating_sub(shared.now().mono);
+                // Told or not, it is tried again.
+                let _ = tokio::time::timeout(left, told).await;
+            }
+            None => told.await,
+        }
     }
 }
 

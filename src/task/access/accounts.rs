@@ -52,7 +52,9 @@ pub enum Fit {
     Same,
     /// They are of another one; or they are the operator's own, which have to do with no claim but their own.
     Another,
-    /// Nobody can tell: of their key, or of the one with which it was claimed, the service has not said whose it is.
+    /// Nobody knows yet: the service has not said whose their key is.
+    Untold,
+    /// Nobody can tell any more: of the key with which it was claimed the service never said whose it is.
     Unknown,
     /// That depends on whose the operator's own credentials are, which is not known.
     OwnUnknown,
@@ -273,7 +275,8 @@ impl Accounts {
     /// Whether the rival's hold on a task of the same application and id, or its wish for it, counts for this object.
     #[must_use]
     pub fn concerns(&self, rival: &View, me: &View) -> Concern {
-        if self.is_void(rival) {
+        // What the service does not tell of their one key says nothing of either against the other.
+        if self.is_void(rival) && !self.have_one_key(rival, me) {
             return Concern::No;
         }
         let concern = self.compare(rival, me);
@@ -281,6 +284,11 @@ impl Accounts {
             return Concern::Perhaps;
         }
         concern
+    }
+
+    fn have_one_key(&self, rival: &View, me: &View) -> bool {
+        let prints = [rival, me].map(|view| self.held(view).map(|held| held.print));
+        prints[0].is_some() && prints[0] == prints[1]
     }
 
     /// Its claim was made with a key that is not there any more, and was never confirmed: the present one tells where the object may act, not
@@ -332,6 +340,7 @@ impl Accounts {
             (Owner::Account(task), Owner::Account(key)) if is_confirmed && task == key => Fit::Same,
             (Owner::Account(_), Owner::Account(_)) if is_confirmed => Fit::Another,
             (_, _) if is_the_same_key => Fit::Same,
+            (_, Owner::Unconfirmed(_) | Owner::Unknown) if is_confirmed => Fit::Untold,
             (Owner::Own, Owner::Account(_)) | (Owner::Account(_), Owner::Own) if is_confirmed => {
                 if self.own.is_some() {
                     Fit::Another
@@ -363,16 +372,23 @@ impl Accounts {
                 "The task was claimed in {task}, and the key in Secret {secret} is of another one: nothing is sent with it. Put a key of the \
                  first there, or name a Secret that has one."
             ),
+            (Source::Secret(secret), Fit::Untold) => format!(
+                "The task was claimed in {task}, and whether the key in Secret {secret} is of that one is not known as long as STS has not told: \
+                 nothing is sent with it. Let the operator reach STS, or put the key back with which the task was claimed."
+            ),
             (Source::Secret(secret), Fit::Unknown) => format!(
-                "The task was claimed in {task}, and whether the key in Secret {secret} is of that one is not known: nothing but a Stop is sent \
-                 about it, which counts only if it is accepted. Put the key back with which it was claimed; a new key of the same account needs \
-                 nothing but that the operator can reach STS, unless of the first one was never told whose it was."
+                "The task was claimed in {task}, of which STS never told whose it was, so that whether the key in Secret {secret} is of the same \
+                 account is not known: nothing but a Stop is sent about the task, which counts only if it is accepted. Put the key back with \
+                 which it was claimed."
             ),
             (Source::Secret(secret), Fit::OwnUnknown) => format!(
                 "The task was claimed in {task}, and whether the key in Secret {secret} is of that one is not known as long as STS has not told \
                  whose the operator's own credentials are: nothing is sent. Give the operator credentials, and let it reach STS."
             ),
-            (Source::Own | Source::Unreadable, Fit::Another | Fit::Unknown | Fit::OwnUnknown) => {
+            (
+                Source::Own | Source::Unreadable,
+                Fit::Another | Fit::Untold | Fit::Unknown | Fit::OwnUnknown,
+            ) => {
                 format!(
                     "The task was claimed in {task}, on which the operator's own credentials do not act: name a Secret with a key of that account \
                  in spec.credentialsSecretRef."

@@ -92,8 +92,8 @@ impl Entry {
     ) -> (Option<Credentials>, Duration) {
         let mut fresh = None;
         self.is_absent = match &values {
-            Ok(_) | Err(SecretError::Missing | SecretError::Denied(_)) => true,
-            Err(SecretError::Unknown(_)) => self.is_absent,
+            Ok(_) | Err(SecretError::Missing) => true,
+            Err(SecretError::Denied(_) | SecretError::Unknown(_)) => self.is_absent,
         };
         match values {
             Ok(values) => match value::credentials(secret, &values) {

@@ -77,24 +77,29 @@ impl Asked {
         let (low, high) = (paces.slow_backoff_min, paces.slow_backoff_max);
         let slow = low + high.saturating_sub(low).mul_f64(jitter);
         let doubled = paces.backoff_min.saturating_mul(1 << self.failures.min(16));
-        let pause = if passes(failure.class) {
+        let pause = if passes(failure) {
             doubled.min(slow)
         } else {
             slow
         };
         self.due = now + pause.max(failure.retry_after.unwrap_or_default());
-        if failure.class == Class::CredentialsRejected {
-            self.refusal = Some(match &failure.code {
-                Some(code) => format!("{code}: {}", failure.message),
-                None => failure.message.clone(),
-            });
+        if failure.class == Class::CredentialsRejected
+            && let Some(code) = &failure.code
+        {
+            self.refusal = Some(format!("{code}: {}", failure.message));
         }
         false
     }
 }
 
-/// Whether the question may be answered another time: what kept it from being answered has to do with neither the key nor its rights.
-pub(super) fn passes(class: Class) -> bool {
+/// Whether the question may be answered another time: what kept it from being answered has to do with neither the key nor its rights. An answer
+/// without a code is none of the service's: a proxy on the way knows nothing of keys.
+pub(super) fn passes(failure: &Failure) -> bool {
+    failure.code.is_none() || is_about_something_else(failure.class)
+}
+
+/// Whether an answer of this class says nothing of the key.
+fn is_about_something_else(class: Class) -> bool {
     match class {
         Class::Throttled
         | Class::ServiceUnavailable

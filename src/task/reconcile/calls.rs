@@ -98,8 +98,14 @@ impl Run<'_> {
         let action: Action = call.action();
         let asked = Instant::now();
         let caller = Caller::Object(self.key.clone());
-        if self.dossier.queued_in.as_ref().is_some_and(|at| at != line) {
-            // It is known by now whose the key is.
+        let place = (line.clone(), action);
+        if self
+            .dossier
+            .queued_in
+            .as_ref()
+            .is_some_and(|at| *at != place)
+        {
+            // It is known by now whose the key is, or something else is to be sent.
             self.shared.limiter.forget(&caller);
         }
         let ticket = Ticket {
@@ -117,7 +123,7 @@ impl Run<'_> {
             }
             Taken::Wait => {
                 self.dossier.queued_since.get_or_insert(asked);
-                self.dossier.queued_in = Some(line.clone());
+                self.dossier.queued_in = Some(place);
                 if matches!(call, Call::ListTask | Call::ListPage(_))
                     && let Some(site) = Site::of(view)
                 {

@@ -64,7 +64,7 @@ impl Keyring {
         let accounts = Arc::make_mut(&mut self.accounts);
         match told {
             Ok(account) => accounts.learn(print, Told::Account(account)),
-            Err(failure) if !passes(failure.class) => accounts.learn(print, Told::Nothing),
+            Err(failure) if !passes(&failure) => accounts.learn(print, Told::Nothing),
             Err(_) => {}
         }
         let moved = asked.moves(accounts.line_of(print));

@@ -4,7 +4,7 @@ use super::{
     super::{
         Keys, Left, Signed, Source,
         accounts::{Fit, Recorded},
-        question::PATIENCE,
+        question::{Asked, PATIENCE},
     },
     Granted, Keyring,
 };
@@ -50,16 +50,17 @@ impl Keyring {
         if let Some((Fit::Another, message)) = misfit {
             return rejected(message, Left::Nothing);
         }
-        // One with a claim goes by what the service answers to its calls.
+        // With the key of its claim it goes by what the service answers to its calls.
+        let may_call = view.has_claim() && !matches!(misfit, Some((Fit::Untold, _)));
         if let Some(words) = asked.and_then(|asked| asked.refusal.as_ref())
-            && !view.has_claim()
+            && !may_call
         {
             let message = format!(
                 "The service refuses the key in Secret {secret} ({words}): put a valid one there."
             );
             return rejected(message, Left::Nothing);
         }
-        if let Some(asked) = asked.filter(|asked| !asked.is_settled(now)) {
+        if let Some(asked) = self.unsettled(&view.source, now) {
             return Keys::Unread(Some(asked.since + PATIENCE));
         }
         match misfit {
@@ -67,9 +68,8 @@ impl Keyring {
                 Some(own) if !own.is_settled(now) => Keys::Unread(Some(own.since + PATIENCE)),
                 Some(_) | None => rejected(message, Left::Nothing),
             },
-            Some((Fit::Unknown | Fit::Another | Fit::Same, message)) => {
-                rejected(message, Left::Doubtful)
-            }
+            Some((Fit::Untold | Fit::Another, message)) => rejected(message, Left::Nothing),
+            Some((Fit::Unknown | Fit::Same, message)) => rejected(message, Left::Doubtful),
             None => match &entry.fault {
                 Some(fault) => missing(fault, Left::Kept),
                 None => Keys::Given,
@@ -119,9 +119,20 @@ impl Keyring {
         (granted, signed)
     }
 
-    /// What a bulk read is signed with.
-    pub fn grant_read(&mut self, source: &Source) -> Granted {
+    /// What a bulk read is signed with. Like any other call it waits a moment for the answer whose a new key is: sent before, it would count in
+    /// another quota.
+    pub fn grant_read(&mut self, source: &Source, now: Duration) -> Granted {
+        if let Some(asked) = self.unsettled(source, now) {
+            return Granted::Later(Some(asked.since + PATIENCE));
+        }
         self.signed_with(source)
+    }
+
+    /// The question whose the present key is, as long as its answer is waited for.
+    fn unsettled(&self, source: &Source, now: Duration) -> Option<&Asked> {
+        let entry = self.secrets.get(source.secret()?)?;
+        let asked = self.keys.get(&entry.good.as_ref()?.print)?;
+        Some(asked).filter(|asked| !asked.is_settled(now))
     }
 
     fn signed_with(&mut self, source: &Source) -> Granted {

@@ -47,7 +47,15 @@ fn calls_wait_for_the_account_for_a_moment_and_no_longer() {
         panic!("{:?}", ring.keys(&object));
     };
     assert!(until <= 2 * SECOND);
+    let source = view(object.clone()).source;
+    let read = ring.keyring.grant_read(&source, ring.now);
+    assert!(
+        matches!(read, Granted::Later(Some(at)) if at == until),
+        "{read:?}"
+    );
     ring.now = until;
+    let read = ring.keyring.grant_read(&source, ring.now);
+    assert!(matches!(read, Granted::These(_)), "{read:?}");
     assert_eq!(ring.keys(&object), Keys::Given);
     assert_eq!(ring.signs(&object).as_deref(), Some("k1"));
     // What was sent until then counted elsewhere.

@@ -86,6 +86,8 @@ struct Ring {
     own: Result<&'static str, Class>,
     reads: Vec<(Duration, String)>,
     asked: Vec<(Duration, String)>,
+    /// What refuses is no answer of the service, but a page of something on the way.
+    is_page: bool,
 }
 
 impl Ring {
@@ -99,6 +101,7 @@ impl Ring {
             own: Ok("1000"),
             reads: Vec::new(),
             asked: Vec::new(),
+            is_page: false,
         }
     }
 
@@ -120,10 +123,13 @@ impl Ring {
     }
 
     fn fetch(&mut self, errand: Errand) -> News {
+        let is_page = self.is_page;
         let told = |account: Result<&str, Class>| {
-            account
-                .map(AccountId::new)
-                .map_err(|class| Box::new(refused(class)))
+            account.map(AccountId::new).map_err(|class| {
+                let mut failure = refused(class);
+                failure.code.take_if(|_| is_page);
+                Box::new(failure)
+            })
         };
         let fetched = match errand {
             Errand::Read(secret) => {
@@ -440,18 +446,12 @@ fn a_key_that_is_refused_is_told_before_anything_is_claimed() {
         message(&keys).contains("InvalidAccessKeyId.NotFound"),
         "{keys:?}"
     );
-    // A claim's Stop is sent whatever is said of its key.
+    // With the key of its claim a Stop is sent whatever is said of that; with another one it is told what is wrong with it.
+    let claimed = claimed_in(named(armed(), "x", "live"), Some(Mark::of("k1").as_str()));
+    assert_eq!(ring.keys(&claimed), Keys::Given);
+    assert_eq!(ring.signs(&claimed).as_deref(), Some("k1"));
     let claimed = claimed_in(named(armed(), "x", "live"), Some("2000"));
     let keys = ring.keys(&claimed);
-    assert!(
-        matches!(
-            keys,
-            Keys::Unusable {
-                left: Left::Doubtful,
-                ..
-            }
-        ),
-        "{keys:?}"
-    );
-    assert_eq!(ring.signs(&claimed).as_deref(), Some("k1"));
+    assert!(message(&keys).contains("put a valid one there"), "{keys:?}");
+    assert_eq!(ring.signs(&claimed), None);
 }

@@ -21,9 +21,9 @@ fn credentials_of_another_account_do_not_act_on_a_claim() {
         ("mine", Some("1000"), true),
         ("mine", None, true),
         ("a", None, false),
-        // Whose it is may come out yet: it is tried, and believed of nothing but success.
-        ("silent", Some("2000"), true),
-        ("silent", None, true),
+        // Whose it is may come out yet.
+        ("silent", Some("2000"), false),
+        ("silent", None, false),
         ("a", Some(unconfirmed.as_str()), true),
     ] {
         let object = claimed_in(named(armed(), "x", of), claim);
@@ -167,6 +167,27 @@ fn credentials_that_are_good_for_nothing_hold_nothing() {
         );
         if of != "none" {
             assert_eq!(standing(&store, &own), Standing::Entitled, "{of}");
+        }
+    }
+}
+
+/// A proxy on the way to STS that forbids whatever it does not know: the question is asked again soon, and the key is not good for nothing.
+#[test]
+fn a_page_that_is_no_answer_of_the_service_says_nothing_of_a_key() {
+    for class in [Class::AccessDenied, Class::CredentialsRejected] {
+        for is_page in [false, true] {
+            let mut ring = Ring::new().with("live", "k1", Err(class));
+            ring.is_page = is_page;
+            ring.uses(&fresh("x", "live"));
+            ring.run(10 * SECOND);
+            let mark = ring.recorded(&fresh("x", "live")).unwrap();
+            let claimed = claimed_in(named(armed(), "x", "live"), Some(&mark));
+            let own = changed(armed(), "", json!({"status": null}));
+            let store = ring.store([claimed, own.clone()]);
+            let is_void = standing(&store, &own) == Standing::Entitled;
+            assert_eq!(is_void, !is_page, "{class:?}");
+            let questions = ring.asked.iter().filter(|(_, id)| id == "k1").count();
+            assert_eq!(questions > 1, is_page, "{class:?}: {questions}");
         }
     }
 }

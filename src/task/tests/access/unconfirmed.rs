@@ -149,8 +149,9 @@ fn a_refused_key_makes_no_claim_on_deletion_either() {
     assert_eq!(life.view.status.claim, None);
 }
 
+/// Another account may have an application and a task of the same names, or a service that accepts a Stop of anything.
 #[test]
-fn what_a_key_of_an_unknown_account_is_answered_proves_nothing_but_success() {
+fn with_a_key_of_an_unknown_account_nothing_is_sent_about_a_task_of_a_known_one() {
     let mut ring = Ring::new().with("live", "k1", Ok("2000"));
     let object = fresh("x", "live");
     ring.uses(&object);
@@ -159,11 +160,30 @@ fn what_a_key_of_an_unknown_account_is_answered_proves_nothing_but_success() {
     assert!(ring.keys(&object).are_believed());
     let mut ring = ring.with("live", "k2", Err(Class::ServiceUnavailable));
     ring.run(2 * MINUTE);
-    let words = ring.doubt(&object).unwrap();
+    assert_eq!(ring.signs(&object), None);
+    let keys = ring.keys(&object);
     assert!(
-        words.contains("account 2000") && words.contains("STS"),
-        "{words}"
+        message(&keys).contains("account 2000") && message(&keys).contains("STS"),
+        "{keys:?}"
     );
+    // When it is known, what was kept back is tried at once.
+    let source = Source::Secret(secret("live"));
+    let version = ring.keyring.version(&source);
+    let mut ring = ring.with("live", "k2", Ok("2000"));
+    ring.run(ring.now + 10 * MINUTE);
+    assert_eq!(ring.signs(&object).as_deref(), Some("k2"));
+    assert_eq!(ring.keys(&object), Keys::Given);
+    assert_ne!(ring.keyring.version(&source), version);
+}
+
+#[test]
+fn what_a_key_of_an_unknown_account_is_answered_proves_nothing_but_success() {
+    let mut ring = Ring::new().with("live", "k2", Err(Class::ServiceUnavailable));
+    let object = claimed_in(named(armed(), "x", "live"), Some(Mark::of("k1").as_str()));
+    ring.uses(&object);
+    ring.run(10 * SECOND);
+    let words = ring.doubt(&object).unwrap();
+    assert!(words.contains("a key that was used before"), "{words}");
     assert!(!ring.keys(&object).are_believed());
     let signed = crate::task::access::Signed {
         version: 1,
@@ -197,13 +217,42 @@ fn what_a_key_of_an_unknown_account_is_answered_proves_nothing_but_success() {
         signed.believed(failed(Class::Throttled)),
         failed(Class::Throttled)
     );
-    // When it is known, what was kept back is tried again at once.
-    let source = Source::Secret(secret("live"));
-    let version = ring.keyring.version(&source);
-    let mut ring = ring.with("live", "k2", Ok("2000"));
-    ring.run(ring.now + 10 * MINUTE);
-    assert_eq!(ring.doubt(&object), None);
-    assert_ne!(ring.keyring.version(&source), version);
+}
+
+/// The key can do everything but ask whose it is: its account's policy may deny that.
+#[test]
+fn of_two_objects_with_one_key_that_is_told_nothing_one_waits() {
+    let mut ring = Ring::new().with("live", "k1", Err(Class::AccessDenied));
+    let first = fresh("x", "live");
+    ring.uses(&first);
+    ring.run(SECOND);
+    let first = ring.claims(first);
+    let second = changed(named(armed(), "y", "live"), "", json!({"status": null}));
+    ring.uses(&second);
+    let store = ring.store([first.clone(), second.clone()]);
+    assert_eq!(standing(&store, &first), Standing::Holder);
+    assert!(is_contested(&store, &second));
+}
+
+/// Until the right to read Secrets is given back, the key is not known, and may be good.
+#[test]
+fn a_secret_that_may_not_be_read_is_not_taken_for_absent() {
+    let mut ring = Ring::new();
+    let claimed = claimed_in(named(armed(), "x", "live"), Some(STRANGER));
+    let other = changed(armed(), "", json!({"status": null}));
+    for (error, is_absent) in [
+        (SecretError::Denied("no".to_owned()), false),
+        (SecretError::Missing, true),
+    ] {
+        ring.uses(&claimed);
+        let read = Fetched::Secret(secret("live"), Err(error));
+        ring.keyring.errands(ring.now);
+        ring.keyring.fetched(read, &ring.paces, ring.now, 0.5);
+        ring.now += MINUTE;
+        let store = ring.store([claimed.clone(), other.clone()]);
+        let is_passed_over = standing(&store, &other) == Standing::Entitled;
+        assert_eq!(is_passed_over, is_absent);
+    }
 }
 
 /// After a restart without STS a task is still stopped, and shown to be gone, with the key that its claim remembers.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     api::DesiredState,
-    task::{reconcile::fresh_until, retry::Paces},
+    task::{memory::Memory, reconcile::fresh_until, retry::Paces},
 };
 
 /// The channel is read every ten seconds until then, and nobody is in it.
@@ -183,4 +183,20 @@ fn a_new_process_starts_no_named_task_that_a_stop_may_be_on_its_way_to() {
     let unclaimed = Life::relay(relay()).view;
     let until = fresh_until(&unclaimed, &wanted, &paces, now(SECOND));
     assert_eq!(until, SETTLE);
+}
+
+/// In a process that has run for long its beginning says nothing of a Start that was sent a moment ago.
+#[test]
+fn after_a_panic_what_was_sent_may_still_take_effect() {
+    let mut life = Life::relay(deleted(intended(relay())));
+    let until = 21 * SETTLE;
+    life.now = 20 * SETTLE;
+    life.memory = Memory::unsure(until);
+    let nothing = |call: &Call, _: Duration| match call {
+        Call::Identify | Call::ListTask => Answer::Task(None),
+        Call::Stop { .. } => refused(Class::NotFoundLike),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(life.run(until - SECOND, nothing), None);
+    assert!(life.run(until + SETTLE, nothing).is_some());
 }
