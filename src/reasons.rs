@@ -1,16 +1,16 @@
 //! The page of reasons, `docs/reasons.md`: written from the same tables that the operator decides by.
 
-use std::fmt::Write as _;
+use std::{cmp::Reverse, fmt::Write as _};
 
 use crate::{
     api::{ConditionType, Reason},
     live::{
-        Call, Class, classify,
+        Call, Class, can_fail_as, classify,
         documented::{DOCUMENTED, Documented},
     },
     task::{
         retry::Cause,
-        verdict::{became_of, general_advice, reason, told_as},
+        verdict::{became_of, general_advice, told_as},
     },
 };
 
@@ -127,7 +127,16 @@ const CLASSES: &str = "
 
 Every answer of the service, and every silence, is of one of these classes, which are also the values of the label `result` of `mixed_stream_live_calls_total`. *May have been
 done* says whether the call may have been carried out although it was answered so; a call without any answer always may. *Tried again*: failures that pass
-wait by `--backoff-min` and `--backoff-max`, refusals by `--slow-backoff-min` and `--slow-backoff-max`; a call that says how long to wait is obeyed.
+wait by `--backoff-min` and `--backoff-max`, refusals by `--slow-backoff-min` and `--slow-backoff-max`; an answer that says how long to wait is obeyed.
+
+*Reason* is what is told of the object, first as for most calls and then of those where it is another:
+
+* Start, Update and Stop: of the object that they are sent for. Where a Start may have been done, the list is asked until it tells.
+* The list by task id, and a page of it, are asked after a Stop that found nothing. What may be the way of the list by id to say that there is no such task has the pages read at once.
+  While it is asked what became of a Start, the reason is `OutcomeUnknown` whatever it fails with; while it is asked whether a task of that name runs already, it is the class's own (403: `AccessDenied`).
+  Of a relay that runs, a list that goes on failing is only an event, `TaskNotSeen`, and a sentence in the message.
+* A channel's users are asked where the list still shows the task: what they fail with stands in the message.
+* The live channels are asked for relays that wait for their channel. Where the account's policy denies them, each Start tells whether somebody is there.
 
 | class | the message says: the action … | and | reason | may have been done | tried again |
 | --- | --- | --- | --- | --- | --- |
@@ -169,6 +178,8 @@ pub fn page() -> String {
     page.push_str(CLASSES);
     for class in Class::ALL {
         let cause = Cause::Answer(class);
+        let mut calls = Call::ALL.to_vec();
+        calls.retain(|call| can_fail_as(*call, class));
         let done = if class.may_have_taken_effect() {
             "yes"
         } else {
@@ -180,7 +191,7 @@ pub fn page() -> String {
                 &code(class.label()),
                 became_of(class),
                 general_advice(cause),
-                &reasons_of(class),
+                &reasons_of(class, &calls),
                 done,
                 cause.spacing_in_words(),
             ],
@@ -189,16 +200,16 @@ pub fn page() -> String {
     page.push_str(ANSWERS);
     for answer in DOCUMENTED {
         let statuses: Vec<String> = answer.statuses.iter().map(u16::to_string).collect();
-        for (calls, class, reason) in groups(answer) {
+        for (calls, class) in groups(answer) {
             row(
                 &mut page,
                 &[
                     &statuses.join(", "),
                     &code(answer.code),
                     answer.message,
-                    &calls,
+                    &named(&calls),
                     &code(class.label()),
-                    &code(reason.as_str()),
+                    &reasons_of(class, &calls),
                 ],
             );
         }
@@ -206,50 +217,51 @@ pub fn page() -> String {
     page
 }
 
-/// The reasons that a class is told as: which one depends on what was asked.
-fn reasons_of(class: Class) -> String {
-    let mut reasons: Vec<Reason> = DOCUMENTED
-        .iter()
-        .flat_map(groups)
-        .filter(|(_, known, _)| *known == class)
-        .map(|(_, _, reason)| reason)
-        .collect();
-    reasons.sort_by_key(|reason| reason.as_str());
-    reasons.dedup();
-    if reasons.is_empty() {
-        reasons.push(reason(Cause::Answer(class)));
+/// What a class is told as: the reason that most of the calls have, and then where it is another.
+fn reasons_of(class: Class, calls: &[Call]) -> String {
+    let mut told: Vec<(Reason, Vec<Call>)> = Vec::new();
+    for call in calls {
+        let reason = told_as(*call, class);
+        match told.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, calls)) => calls.push(*call),
+            None => told.push((reason, vec![*call])),
+        }
     }
-    let words: Vec<String> = reasons.iter().map(|reason| code(reason.as_str())).collect();
-    words.join(", ")
+    // A stable sort: of equals the one of the earlier call stays first.
+    told.sort_by_key(|(_, calls)| Reverse(calls.len()));
+    let mut words = Vec::new();
+    for (reason, calls) in told {
+        let reason = code(reason.as_str());
+        words.push(if words.is_empty() {
+            reason
+        } else {
+            format!("{}: {reason}", named(&calls))
+        });
+    }
+    words.join("; ")
 }
 
-/// The calls for which an answer means the same, in words.
-fn groups(answer: &Documented) -> Vec<(String, Class, Reason)> {
+/// The calls for which an answer means the same.
+fn groups(answer: &Documented) -> Vec<(Vec<Call>, Class)> {
     let status = answer.statuses.first().copied().unwrap_or_default();
-    let mut groups: Vec<(Vec<Call>, Class, Reason)> = Vec::new();
+    let mut groups: Vec<(Vec<Call>, Class)> = Vec::new();
     for call in answer.calls {
         let code = Some(answer.code).filter(|code| !code.is_empty());
         let class = classify(*call, status, code, answer.message, false);
-        let reason = told_as(*call, class);
-        match groups
-            .iter_mut()
-            .find(|(_, known, told)| (*known, *told) == (class, reason))
-        {
-            Some((calls, _, _)) => calls.push(*call),
-            None => groups.push((vec![*call], class, reason)),
+        match groups.iter_mut().find(|(_, known)| *known == class) {
+            Some((calls, _)) => calls.push(*call),
+            None => groups.push((vec![*call], class)),
         }
     }
-    let named = |calls: Vec<Call>| {
-        if calls.len() == Call::ALL.len() {
-            return "anything".to_owned();
-        }
-        let words: Vec<&str> = calls.into_iter().map(Call::words).collect();
-        words.join(", ")
-    };
     groups
-        .into_iter()
-        .map(|(calls, class, reason)| (named(calls), class, reason))
-        .collect()
+}
+
+fn named(calls: &[Call]) -> String {
+    if calls.len() == Call::ALL.len() {
+        return "anything".to_owned();
+    }
+    let words: Vec<&str> = calls.iter().map(|call| call.words()).collect();
+    words.join(", ")
 }
 
 fn code(text: &str) -> String {

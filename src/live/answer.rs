@@ -24,6 +24,15 @@ pub fn classify(
     row(call, http_status, &code, &message).map_or(Class::ServiceUnavailable, |row| row.class)
 }
 
+/// Whether a call of this kind can fail so. Credentials that are missing or stale are no answer of the service: any call may lack good ones.
+#[must_use]
+pub fn can_fail_as(call: Call, class: Class) -> bool {
+    matches!(class, Class::CredentialsMissing | Class::CredentialsStale)
+        || TABLE
+            .iter()
+            .any(|row| row.class == class && row.asked.covers(call))
+}
+
 /// The line that decides. Code and message are in lower case.
 fn row(call: Call, http_status: u16, code: &str, message: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| {

@@ -33,7 +33,7 @@ pub use actions::{
     Account, Action, AppId, Call, ChannelId, ChannelUsers, IdError, ListedTask, LiveRooms,
     PAGE_SIZE, TaskId,
 };
-pub use answer::{classify, says_task_is_gone};
+pub use answer::{can_fail_as, classify, says_task_is_gone};
 pub use class::Class;
 pub use client::{Client, ClientConfig, ClientError};
 pub use credentials::{

@@ -1,47 +1,67 @@
 //! Every documented answer of the service, and what is told of an object whose calls are answered so.
 
 use futures::future::join_all;
-use mixed_stream_operator::api::ConditionType;
+use mixed_stream_operator::api::{MixedStreamTask, Reason};
 use mixed_stream_operator::live::documented::{DOCUMENTED, Documented};
 use mixed_stream_operator::live::{Call, Class, classify};
 use mixed_stream_operator::task::verdict::told_as;
 use serde_json::{Value, json};
 use support::relay::Relay;
+use support::simulator::{NewTask, TaskState};
 
-use crate::oracle::{STOP, armed_with_task, calls_of, order, quick, running, until_calls};
-use crate::relay::{START, UPDATE, message, owner, scene as relay_scene, task_of};
-use crate::scene::{APP, condition};
+use crate::oracle::{
+    LIST, STOP, USERS, armed_with_task, calls_of, order, quick, running, until_calls,
+};
+use crate::relay::{ROOMS, START, UPDATE, message, owner, scene as relay_scene, task_of};
+use crate::scene::{APP, condition, reason};
 
-/// The documented answers to a call, each with a name for an object and its class.
-fn answers_to(call: Call) -> Vec<(String, &'static Documented, Class)> {
+/// A documented answer to a call.
+#[derive(Debug)]
+struct Case {
+    /// A name for an object, its application and its task.
+    name: String,
+    answer: &'static Documented,
+    /// One of its statuses: each call plays another one.
+    status: u16,
+    class: Class,
+}
+
+fn answers_to(call: Call) -> Vec<Case> {
+    let turn = Call::ALL.iter().position(|known| *known == call).unwrap();
     let fits = DOCUMENTED
         .iter()
         .filter(|answer| answer.calls.contains(&call));
     fits.enumerate()
         .map(|(number, answer)| {
-            let status = answer.statuses[0];
+            let status = answer.statuses[turn % answer.statuses.len()];
             let code = Some(answer.code).filter(|code| !code.is_empty());
-            let class = classify(call, status, code, answer.message, false);
-            (format!("answer-{number}"), answer, class)
+            Case {
+                name: format!("answer-{number}"),
+                answer,
+                status,
+                class: classify(call, status, code, answer.message, false),
+            }
         })
         .collect()
 }
 
-fn fault(answer: &Documented) -> Value {
-    let words = if answer.message.is_empty() {
-        "words of the service"
-    } else {
-        answer.message
-    };
-    json!({"kind": "error", "status": answer.statuses[0], "code": answer.code, "message": words})
-}
+impl Case {
+    fn fault(&self) -> Value {
+        let words = if self.answer.message.is_empty() {
+            "words of the service"
+        } else {
+            self.answer.message
+        };
+        json!({"kind": "error", "status": self.status, "code": self.answer.code, "message": words})
+    }
 
-/// Whether what is told names the answer: by its code, or by its status where it has none.
-fn shows(told: &str, answer: &Documented) -> bool {
-    if answer.code.is_empty() {
-        told.contains(&answer.statuses[0].to_string())
-    } else {
-        told.contains(answer.code)
+    /// Whether what is told names the answer: by its code, or by its status where it has none.
+    fn is_shown(&self, told: &str) -> bool {
+        if self.answer.code.is_empty() {
+            told.contains(&self.status.to_string())
+        } else {
+            told.contains(self.answer.code)
+        }
     }
 }
 
@@ -49,31 +69,144 @@ fn shows(told: &str, answer: &Documented) -> bool {
 #[tokio::test]
 async fn every_documented_answer_to_stop_is_told() {
     let scene = quick("answers").await;
-    let answers = answers_to(Call::Stop);
-    assert!(answers.len() > 40, "{}", answers.len());
-    join_all(answers.iter().map(async |(name, answer, class)| {
+    let cases = answers_to(Call::Stop);
+    assert!(cases.len() > 40, "{}", cases.len());
+    join_all(cases.iter().map(async |case| {
+        let name = &case.name;
         armed_with_task(&scene, name).await;
-        order(&scene, name, fault(answer)).await;
+        order(&scene, name, case.fault()).await;
         scene.delete(name).await;
-        let expected = told_as(Call::Stop, *class);
+        let expected = told_as(Call::Stop, case.class);
         let object = scene.until_reason(name, expected.as_str()).await;
-        let what = format!("{answer:?}");
-        assert!(condition(&object, expected.condition()).is_some(), "{what}");
-        let told = &condition(&object, ConditionType::Ready).unwrap().message;
         assert!(
-            shows(told, answer) || *class == Class::NotFoundLike,
-            "{what}: {told}"
+            condition(&object, expected.condition()).is_some(),
+            "{case:?}"
         );
-        assert!(running(&scene, name).await, "{what}");
+        let told = message(&object);
+        assert!(
+            case.is_shown(&told) || case.class == Class::NotFoundLike,
+            "{case:?}: {told}"
+        );
+        assert!(running(&scene, name).await, "{case:?}");
     }))
     .await;
     scene.simulator.remove_faults().await.unwrap();
-    join_all(answers.iter().map(async |(name, ..)| {
+    join_all(cases.iter().map(async |Case { name, .. }| {
         scene.until_gone(name).await;
         assert!(!running(&scene, name).await, "{name}");
     }))
     .await;
-    eprintln!("{} documented answers to Stop, each told", answers.len());
+    eprintln!("{} documented answers to Stop, each told", cases.len());
+}
+
+/// A deletion whose Stop found nothing, so that another call has to tell more: each in an application of its own, which the faults are for.
+async fn asked_after_a_stop(prefix: &str, call: Call) {
+    let scene = quick(prefix).await;
+    let mut cases = answers_to(call);
+    // By id that is no failure: the pages are read.
+    cases.retain(|case| told_as(call, case.class) != Reason::Stopping);
+    assert!(cases.len() > 30, "{}", cases.len());
+    join_all(cases.iter().map(async |case| {
+        let name = case.name.as_str();
+        scene
+            .simulator
+            .start_task(name, name, &NewTask::default())
+            .await
+            .unwrap();
+        let spec = json!({"appId": name, "taskId": name});
+        scene
+            .create_from(json!({"metadata": {"name": name}, "spec": spec}))
+            .await;
+        scene.until_reason(name, "Armed").await;
+        // Words that name no task as missing: they alone prove nothing.
+        let nothing =
+            json!({"kind": "error", "status": 400, "code": "InvalidParam", "message": "refused."});
+        let fails = case.fault();
+        let (by_id, last) = match call {
+            Call::ListTask => (Some(&fails), None),
+            Call::ListPage => (Some(&nothing), Some((LIST, &fails))),
+            Call::ChannelUsers => (None, Some((USERS, &fails))),
+            Call::Start | Call::Update | Call::Stop | Call::LiveRooms => unreachable!("{call:?}"),
+        };
+        let of_task = [Some((STOP, &nothing)), by_id.map(|fault| (LIST, fault))];
+        for (action, fault) in of_task.into_iter().flatten() {
+            let mut fault = fault.clone();
+            (fault["action"], fault["taskId"]) = (json!(action), json!(name));
+            scene.simulator.order_fault(&fault).await.unwrap();
+        }
+        if let Some((action, fault)) = last {
+            let mut fault = fault.clone();
+            (fault["action"], fault["appId"]) = (json!(action), json!(name));
+            scene.simulator.order_fault(&fault).await.unwrap();
+        }
+        scene.delete(name).await;
+        let expected = told_as(call, case.class);
+        // What names the right that is missing needs no code.
+        let is_told = |object: &MixedStreamTask| {
+            let told = message(object);
+            let right = format!("live:{}", call.action().name());
+            reason(object) == expected.as_str() && (case.is_shown(&told) || told.contains(&right))
+        };
+        scene.until(name, &format!("{case:?}"), is_told).await;
+    }))
+    .await;
+    scene.simulator.remove_faults().await.unwrap();
+    join_all(cases.iter().map(async |Case { name, .. }| {
+        scene.until_gone(name).await;
+        let task = scene.simulator.task(name, name).await.unwrap();
+        assert_eq!(task.state, TaskState::Stopped, "{name}");
+    }))
+    .await;
+    eprintln!("{} documented answers to {call:?}, each told", cases.len());
+}
+
+#[tokio::test]
+async fn every_documented_answer_to_the_list_by_id_is_told() {
+    asked_after_a_stop("listanswers", Call::ListTask).await;
+}
+
+#[tokio::test]
+async fn every_documented_answer_to_a_page_of_the_list_is_told() {
+    asked_after_a_stop("pageanswers", Call::ListPage).await;
+}
+
+#[tokio::test]
+async fn every_documented_answer_to_the_users_of_a_channel_is_told() {
+    asked_after_a_stop("useranswers", Call::ChannelUsers).await;
+}
+
+/// A relay that waits for its channel, of which the list of channels is answered so: told by its reason and with the code, or the right that is missing.
+#[tokio::test]
+async fn every_documented_answer_to_the_list_of_channels_is_told() {
+    let scene = relay_scene("roomanswers").await;
+    let cases = answers_to(Call::LiveRooms);
+    assert!(cases.len() > 40, "{}", cases.len());
+    join_all(cases.iter().map(async |case| {
+        let name = case.name.as_str();
+        let mut fault = case.fault();
+        (fault["action"], fault["appId"]) = (json!(ROOMS), json!(name));
+        scene.simulator.order_fault(&fault).await.unwrap();
+        scene.relay(Relay::single(name, name)).await;
+        let expected = told_as(Call::LiveRooms, case.class);
+        let is_told = |object: &MixedStreamTask| {
+            let told = message(object);
+            reason(object) == expected.as_str()
+                && (case.is_shown(&told) || told.contains("live:ListRTCLiveRooms"))
+        };
+        scene.until(name, &format!("{case:?}"), is_told).await;
+    }))
+    .await;
+    scene.simulator.remove_faults().await.unwrap();
+    join_all(cases.iter().map(async |Case { name, .. }| {
+        scene
+            .until(name, "the channels are read again", |object| {
+                message(object).starts_with("Nobody is in channel")
+            })
+            .await;
+        scene.end(name).await;
+    }))
+    .await;
+    eprintln!("{} documented answers to LiveRooms, each told", cases.len());
 }
 
 /// A Start that is refused for the account, the quota or the date is told by its reason and starts when that is over; one that may have been carried
@@ -81,9 +214,9 @@ async fn every_documented_answer_to_stop_is_told() {
 #[tokio::test]
 async fn every_documented_answer_to_start_is_told() {
     let scene = relay_scene("startanswers").await;
-    let answers: Vec<_> = answers_to(Call::Start)
+    let cases: Vec<_> = answers_to(Call::Start)
         .into_iter()
-        .filter(|(_, _, class)| match class {
+        .filter(|case| match case.class {
             Class::Throttled
             | Class::AppIdRejected
             | Class::AccessDenied
@@ -106,32 +239,29 @@ async fn every_documented_answer_to_start_is_told() {
             }
         })
         .collect();
-    let owners = join_all(answers.iter().map(async |(name, answer, class)| {
+    let owners = join_all(cases.iter().map(async |case| {
+        let name = case.name.as_str();
         scene.relay(Relay::single(APP, name)).await;
         let object = scene.until_reason(name, "WaitingForChannel").await;
         let task = task_of(&object);
-        let mut fault = fault(answer);
+        let mut fault = case.fault();
         fault["action"] = json!(START);
         fault["taskId"] = json!(task);
         scene.simulator.order_fault(&fault).await.unwrap();
         scene.join(name).await;
-        let expected = if class.may_have_taken_effect() {
-            "OutcomeUnknown"
-        } else {
-            told_as(Call::Start, *class).as_str()
-        };
-        scene.until_reason(name, expected).await;
+        let expected = told_as(Call::Start, case.class);
+        scene.until_reason(name, expected.as_str()).await;
         owner(&object)
     }))
     .await;
     scene.simulator.remove_faults().await.unwrap();
-    join_all(answers.iter().map(async |(name, ..)| {
+    join_all(cases.iter().map(async |Case { name, .. }| {
         scene.until_reason(name, "Running").await;
         scene.end(name).await;
     }))
     .await;
     scene.kept(&owners, 0).await;
-    eprintln!("{} documented answers to Start, each told", answers.len());
+    eprintln!("{} documented answers to Start, each told", cases.len());
 }
 
 /// An Update that is answered so is told by its reason and with the code, the relay runs on meanwhile, and is changed when that is over. An answer that
@@ -139,29 +269,29 @@ async fn every_documented_answer_to_start_is_told() {
 #[tokio::test]
 async fn every_documented_answer_to_update_is_told() {
     let scene = relay_scene("updateanswers").await;
-    let answers: Vec<_> = answers_to(Call::Update)
+    let cases: Vec<_> = answers_to(Call::Update)
         .into_iter()
-        .filter(|(_, _, class)| *class != Class::NotFoundLike)
+        .filter(|case| case.class != Class::NotFoundLike)
         .collect();
-    assert!(answers.len() > 30, "{}", answers.len());
-    let owners = join_all(answers.iter().map(async |(name, answer, class)| {
-        let object = scene.running(name).await;
-        let mut fault = fault(answer);
+    assert!(cases.len() > 30, "{}", cases.len());
+    let owners = join_all(cases.iter().map(async |case| {
+        let object = scene.running(&case.name).await;
+        let mut fault = case.fault();
         fault["action"] = json!(UPDATE);
         fault["taskId"] = json!(task_of(&object));
         scene.simulator.order_fault(&fault).await.unwrap();
         let change = json!({"spec": {"relay": {"single": {"userId": "guest"}}}});
-        scene.merge(name, change).await;
-        let expected = told_as(Call::Update, *class);
-        let object = scene.until_reason(name, expected.as_str()).await;
+        scene.merge(&case.name, change).await;
+        let expected = told_as(Call::Update, case.class);
+        let object = scene.until_reason(&case.name, expected.as_str()).await;
         let told = message(&object);
-        assert!(shows(&told, answer), "{answer:?}: {told}");
-        assert!(running(&scene, &task_of(&object)).await, "{answer:?}");
+        assert!(case.is_shown(&told), "{case:?}: {told}");
+        assert!(running(&scene, &task_of(&object)).await, "{case:?}");
         owner(&object)
     }))
     .await;
     scene.simulator.remove_faults().await.unwrap();
-    join_all(answers.iter().map(async |(name, ..)| {
+    join_all(cases.iter().map(async |Case { name, .. }| {
         let task = task_of(&scene.until_reason(name, "Running").await);
         let detail = scene.simulator.task_detail(APP, &task).await.unwrap();
         assert!(detail.to_string().contains("guest"), "{name}: {detail}");
@@ -169,7 +299,7 @@ async fn every_documented_answer_to_update_is_told() {
     }))
     .await;
     scene.kept(&owners, 0).await;
-    eprintln!("{} documented answers to Update, each told", answers.len());
+    eprintln!("{} documented answers to Update, each told", cases.len());
 }
 
 /// The service goes on refusing the dates: its clock is told by how much it differs, and the calls are not sent in a tight loop.

@@ -13,6 +13,7 @@
 
 mod access;
 mod alive;
+mod answers;
 mod crowd;
 mod deletion;
 mod empty_channel;

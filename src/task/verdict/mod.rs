@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     api::{CallRecord, Claim, ConditionType, DeletionPolicy, MixedStreamTaskStatus, Phase, Reason},
-    live::{Action, Class},
+    live::{Action, Call, Class},
 };
 use jiff::{Timestamp, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use words::{advice, fault, with_schedule};
+use words::{advice, fault, told, with_schedule};
 
 /// What the status should say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -383,7 +383,7 @@ pub fn pursuing(
             still_listed(view, ids, sighting, trail, waits)
         }
         (Stopped::NotFound { .. }, Look::Forbidden) => (
-            Reason::StopUnconfirmed,
+            told_as(Call::ListTask, Class::AccessDenied),
             with_schedule(
                 &format!(
                     "Stop found nothing to stop, and the list that could confirm it is denied. Grant live:ListRtcMPUTaskDetail to {}, or check \
@@ -399,10 +399,11 @@ pub fn pursuing(
         {
             let message = "Stop found nothing to stop, but the task was started a moment ago and need not be known everywhere in the service \
                            yet: the list is asked when it must be (--settle-time).";
-            (Reason::StopUnconfirmed, message.to_owned())
+            (told_as(Call::Stop, Class::NotFoundLike), message.to_owned())
         }
+        // What the list by id fails with that is no more than "not found" leaves no wait: what waits is a failure of both kinds of list.
         (Stopped::NotFound { .. }, Look::Unknown | Look::Absent | Look::Paging { .. }) => failing(
-            Action::ListRtcMpuTaskDetail,
+            Call::ListPage,
             "Stop found nothing to stop; the list has to confirm that the task is gone.",
             (view, waits),
         ),
@@ -413,7 +414,7 @@ pub fn pursuing(
                 }
                 State::Never | State::Open | State::Running => "The task may still run.",
             };
-            failing(Action::StopLiveMpuTask, so, (view, waits))
+            failing(Call::Stop, so, (view, waits))
         }
     };
     Verdict::new(Phase::Stopping, reason, message, claim)
@@ -450,14 +451,18 @@ fn still_listed(
         "{stop}, but the service still lists task {}, and {channel}. It may still run: check it in the service's console.",
         ids.task.as_str()
     );
+    let reason = readings.map_or(told_as(Call::Stop, Class::NotFoundLike), |wait| {
+        told(Call::ChannelUsers, wait.cause)
+    });
     (
-        Reason::StopUnconfirmed,
+        reason,
         with_schedule(&text, waits.get(Action::StopLiveMpuTask)),
     )
 }
 
-/// One action fails and is retried.
-fn failing(action: Action, so: &str, (view, waits): (&View, &Waits)) -> (Reason, String) {
+/// One call fails and is retried.
+fn failing(call: Call, so: &str, (view, waits): (&View, &Waits)) -> (Reason, String) {
+    let action = call.action();
     let Some(wait) = waits.get(action) else {
         return (Reason::Stopping, "The task is being stopped.".to_owned());
     };
@@ -467,5 +472,5 @@ fn failing(action: Action, so: &str, (view, waits): (&View, &Waits)) -> (Reason,
         fault(wait),
         advice(wait.cause, view)
     );
-    (reason(wait.cause), with_schedule(&text, Some(wait)))
+    (told(call, wait.cause), with_schedule(&text, Some(wait)))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Caveat, Verdict, grantee, on_deletion, reason, told_as, who,
-    words::{advice, fault, with_schedule},
+    words::{advice, fault, told, with_schedule},
 };
 use crate::{
     api::{Claim, ConditionType, Phase, Reason, RestartPolicy, StopReason},
@@ -145,25 +145,27 @@ pub fn waiting_for_channel(
 ) -> Verdict {
     let channel = view.channel.as_ref().map_or("", |channel| channel.as_str());
     let again = if is_restart { " again" } else { "" };
-    let mut told = Reason::WaitingForChannel;
-    let message = if let Some(Fault { class, words }) = fails {
-        let cause = Cause::Answer(*class);
-        if reason(cause).condition() == ConditionType::Stalled {
-            told = reason(cause);
-        }
-        format!(
-            "The relay is started{again} when somebody is in channel {channel}, but ListRTCLiveRooms, which tells, fails ({words}): {}",
-            advice(cause, view)
-        )
-    } else {
-        format!("Nobody is in channel {channel}. The relay is started{again} when somebody joins.")
+    let (reason, message) = match fails {
+        Some(Fault { class, words }) => (
+            told_as(Call::LiveRooms, *class),
+            format!(
+                "The relay is started{again} when somebody is in channel {channel}, but ListRTCLiveRooms, which tells, fails ({words}): {}",
+                advice(Cause::Answer(*class), view)
+            ),
+        ),
+        None => (
+            Reason::WaitingForChannel,
+            format!(
+                "Nobody is in channel {channel}. The relay is started{again} when somebody joins."
+            ),
+        ),
     };
-    let phase = match (told.condition(), is_restart) {
+    let phase = match (reason.condition(), is_restart) {
         (ConditionType::Stalled, _) => Phase::Failed,
         (ConditionType::Ready | ConditionType::Reconciling, true) => Phase::Stopped,
         (ConditionType::Ready | ConditionType::Reconciling, false) => Phase::Pending,
     };
-    Verdict::new(phase, told, message, claim)
+    Verdict::new(phase, reason, message, claim)
 }
 
 /// Somebody stopped the relay while its channel was live, or nobody knows why it is gone: it is not started again before the channel has been away.
@@ -271,10 +273,7 @@ pub fn update_fails(
     if is_held(wait, paces, now) {
         return output_held(wait, true, claim);
     }
-    let reason = match wait.cause {
-        Cause::Answer(class) => told_as(Call::Update, class),
-        cause @ (Cause::Unconfirmed | Cause::Open | Cause::Foreign) => reason(cause),
-    };
+    let reason = told(Call::Update, wait.cause);
     let so = if is_open {
         "The relay runs on, as it was before the change or after it: no answer tells."
     } else {

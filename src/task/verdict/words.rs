@@ -1,7 +1,7 @@
 //! Failures in words: what happened, what helps, and the reason that stands for it.
 
 use crate::{
-    api::Reason,
+    api::{ConditionType, Reason},
     live::{Call, Class},
     task::{
         access::Source,
@@ -166,23 +166,46 @@ pub fn reason(cause: Cause) -> Reason {
     }
 }
 
-/// The reason that a failed call of this kind is told as, while nothing else is known.
+/// The reason that a failed call of this kind is told as, while nothing else is known of its object. The list and a channel's users are asked after a
+/// Stop that found nothing, the live channels for a relay that waits for its own. Verdicts and the page of reasons both go by it.
 #[must_use]
 pub fn told_as(call: Call, class: Class) -> Reason {
+    let own = reason(Cause::Answer(class));
     match (call, class) {
-        // Not a failure: the list has to confirm it.
-        (Call::Stop | Call::ListTask, Class::NotFoundLike) => Reason::StopUnconfirmed,
+        // The list tells what became of it.
+        (Call::Start, _) if class.may_have_taken_effect() => Reason::OutcomeUnknown,
         // The task is gone, it seems; the next reads of the list tell.
         (Call::Update, Class::NotFoundLike | Class::ChannelAbsent) => Reason::Updating,
+        // Not a failure: the list has to confirm it.
+        (Call::Stop, Class::NotFoundLike) => Reason::StopUnconfirmed,
+        // By id it may be the list's way to say that there is none: its pages are read at once.
+        (Call::ListTask, Class::NotFoundLike | Class::InternalError) => Reason::Stopping,
+        // It heals by other means than the list, and Stop goes on trying.
+        (Call::ListTask | Call::ListPage, Class::AccessDenied) => Reason::StopUnconfirmed,
+        // The task is listed; its channel would only have told more.
+        (Call::ChannelUsers, _) => Reason::StopUnconfirmed,
+        // Where nobody may ask, Start is what tells whether somebody is there.
+        (Call::LiveRooms, Class::AccessDenied) => Reason::WaitingForChannel,
+        // It waits for the channel all the same; only what somebody has to mend is worth a reason of its own.
+        (Call::LiveRooms, _) if own.condition() != ConditionType::Stalled => {
+            Reason::WaitingForChannel
+        }
         (
             Call::Start
             | Call::Update
             | Call::Stop
             | Call::ListTask
             | Call::ListPage
-            | Call::ChannelUsers
             | Call::LiveRooms,
             _,
-        ) => reason(Cause::Answer(class)),
+        ) => own,
+    }
+}
+
+/// The same of what an action waits for.
+pub(super) fn told(call: Call, cause: Cause) -> Reason {
+    match cause {
+        Cause::Answer(class) => told_as(call, class),
+        Cause::Unconfirmed | Cause::Open | Cause::Foreign => reason(cause),
     }
 }
