@@ -13,6 +13,7 @@ use crate::{
         verdict::{self, told_as},
     },
 };
+use std::collections::BTreeSet;
 
 const STOP: Call = Call::Stop { ripe: false };
 
@@ -151,4 +152,61 @@ fn update() {
         assert!(sent > 0, "{class:?}");
         life.reason()
     });
+}
+
+/// For every class: whether a call that failed so may have been done, and what is told where it was Start, Update, Stop, the list by id, a page of it,
+/// a channel's users, or the live channels. A hyphen: that call cannot fail so.
+const TOLD: &str = "\
+not_found_like        no   -                   Updating            StopUnconfirmed     Stopping            -                   -                   -
+internal_error        yes  OutcomeUnknown      ServiceUnavailable  ServiceUnavailable  Stopping            ServiceUnavailable  StopUnconfirmed     WaitingForChannel
+throttled             no   Throttled           Throttled           Throttled           Throttled           Throttled           StopUnconfirmed     WaitingForChannel
+service_unavailable   yes  OutcomeUnknown      ServiceUnavailable  ServiceUnavailable  ServiceUnavailable  ServiceUnavailable  StopUnconfirmed     WaitingForChannel
+app_id_rejected       no   AppIdRejected       AppIdRejected       AppIdRejected       AppIdRejected       AppIdRejected       StopUnconfirmed     AppIdRejected
+request_rejected      no   RequestRejected     RequestRejected     RequestRejected     RequestRejected     RequestRejected     StopUnconfirmed     RequestRejected
+access_denied         no   AccessDenied        AccessDenied        AccessDenied        StopUnconfirmed     StopUnconfirmed     StopUnconfirmed     WaitingForChannel
+service_not_enabled   no   ServiceNotEnabled   ServiceNotEnabled   ServiceNotEnabled   ServiceNotEnabled   ServiceNotEnabled   StopUnconfirmed     ServiceNotEnabled
+credentials_rejected  no   CredentialsRejected CredentialsRejected CredentialsRejected CredentialsRejected CredentialsRejected StopUnconfirmed     CredentialsRejected
+credentials_stale     no   ServiceUnavailable  ServiceUnavailable  ServiceUnavailable  ServiceUnavailable  ServiceUnavailable  StopUnconfirmed     WaitingForChannel
+clock_skew            no   ServiceUnavailable  ServiceUnavailable  ServiceUnavailable  ServiceUnavailable  ServiceUnavailable  StopUnconfirmed     WaitingForChannel
+nonce_used            yes  OutcomeUnknown      ServiceUnavailable  ServiceUnavailable  ServiceUnavailable  ServiceUnavailable  StopUnconfirmed     WaitingForChannel
+credentials_missing   no   CredentialsMissing  CredentialsMissing  CredentialsMissing  CredentialsMissing  CredentialsMissing  StopUnconfirmed     CredentialsMissing
+channel_absent        no   WaitingForChannel   -                   -                   -                   -                   -                   -
+task_exists           no   TaskIdInUse         -                   -                   -                   -                   -                   -
+not_cleared           no   CoolingDown         -                   -                   -                   -                   -                   -
+output_busy           no   CoolingDown         CoolingDown         -                   -                   -                   -                   -
+quota_exceeded        no   QuotaExceeded       -                   -                   -                   -                   -                   -
+";
+
+/// The table stands here once more, by hand: what it says is not to change along with the functions that say it.
+#[test]
+fn what_each_class_means() {
+    let classes: Vec<&str> = TOLD
+        .lines()
+        .filter_map(|row| row.split_whitespace().next())
+        .collect();
+    assert_eq!(
+        classes.into_iter().collect::<BTreeSet<_>>(),
+        Class::ALL.iter().map(|class| class.label()).collect()
+    );
+    for row in TOLD.lines() {
+        let cells: Vec<&str> = row.split_whitespace().collect();
+        let class = Class::ALL
+            .into_iter()
+            .find(|class| class.label() == cells[0]);
+        let class = class.unwrap();
+        let may = if class.may_have_taken_effect() {
+            "yes"
+        } else {
+            "no"
+        };
+        assert_eq!(may, cells[1], "{class:?}");
+        let told = live::Call::ALL.map(|call| {
+            if can_fail_as(call, class) {
+                told_as(call, class).as_str()
+            } else {
+                "-"
+            }
+        });
+        assert_eq!(told[..], cells[2..], "{class:?}");
+    }
 }
