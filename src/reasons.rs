@@ -145,10 +145,11 @@ wait by `--backoff-min` and `--backoff-max`, refusals by `--slow-backoff-min` an
 const ANSWERS: &str = "
 ## Which answer is which
 
-The answers that the vendor's documents describe, of this API and of those beside it, and candidates where the service's own words are not known (under `InvalidParam` the words alone
-tell). The code decides; case does not matter, and the status only where there is no known code: 403 is `access_denied`, 429 `throttled`, 408 and 5xx
-`service_unavailable`, other 4xx `request_rejected`. Any error with the header `x-acs-retry-after` is `throttled`; where it
-is 5xx without a code that has `Throttling` in it, the action may have been done all the same.
+The answers that the vendor's documents describe, of this API and of those beside it, and candidates where the service's own words are not known. A code that is known decides, whatever
+its case and the status. Where it is not known or says too little (`InvalidParam` to Start and Update stands for everything) the words decide, of Start and Update with a status below 500 and of a 403
+that says that the service is not enabled (under `Forbidden`, too); and where these do not either, the status: 403 is `access_denied`, 429 `throttled`, 408 and 5xx
+`service_unavailable`, other 4xx `request_rejected`. Any error with the header `x-acs-retry-after` is `throttled`; where it is 5xx without a code that has `Throttling` in it, the action may
+have been done all the same.
 
 | status | code | words | asked for | class | reason |
 | --- | --- | --- | --- | --- | --- |
