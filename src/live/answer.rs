@@ -213,6 +213,11 @@ static TABLE: &[Row] = &[
     // Rate limits come with 400, 429 or 503 (dossier 7.1).
     code(Text::Has(&[THROTTLING]), Class::Throttled),
     status(Status::Is(429), Class::Throttled),
+    // What this API says where its own quotas are used up is not known (dossier 2): such a code slows the action, whatever was asked.
+    code(Text::Has(&["qps"]), Class::Throttled),
+    code(Text::Has(&["flow", "limit"]), Class::Throttled),
+    code(Text::Has(&["flowcontrol"]), Class::Throttled),
+    code(Text::Has(&["rate", "limit"]), Class::Throttled),
     // The six documented errors (vendor page), and their families. `InvalidParam` is the suspect for an unknown task.
     doing(
         Asked::StopOrLook,
@@ -281,18 +286,6 @@ static TABLE: &[Row] = &[
         Class::AppIdRejected,
     ),
     // Start and Update by their codes, none of which is documented for them; an older edition sends one with HTTP 200 (dossier 2.1).
-    doing(Asked::Start, Text::Has(&["qps"]), Class::Throttled),
-    doing(
-        Asked::Start,
-        Text::Has(&["flow", "limit"]),
-        Class::Throttled,
-    ),
-    doing(Asked::Start, Text::Has(&["flowcontrol"]), Class::Throttled),
-    doing(
-        Asked::Start,
-        Text::Has(&["rate", "limit"]),
-        Class::Throttled,
-    ),
     doing(
         Asked::Start,
         Text::Has(&["channel", "notexist"]),

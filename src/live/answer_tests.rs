@@ -161,6 +161,39 @@ fn the_codes_of_the_gateway() {
     }
 }
 
+/// The code with which this API refuses a call too many is not known (dossier 2). Whatever was asked, such a one slows the action.
+#[test]
+fn codes_of_a_rate_limit() {
+    for code in [
+        "QpsLimitExceeded",
+        "OverQps",
+        "FlowLimit",
+        "FlowControl",
+        "RateLimitExceeded",
+        "ExceedRateLimit",
+    ] {
+        for status in [400, 403, 503] {
+            assert_class(&ALL, status, Some(code), "words", Class::Throttled);
+        }
+    }
+    let is_of_rates = |code: &str| {
+        let code = code.to_ascii_lowercase();
+        ["throttling", "qps", "flow", "ratelimit"]
+            .iter()
+            .any(|word| code.contains(word))
+    };
+    for answer in DOCUMENTED.iter().filter(|answer| !is_of_rates(answer.code)) {
+        for call in answer.calls {
+            let status = answer.statuses[0];
+            let class = classify(*call, status, Some(answer.code), answer.message, false);
+            assert!(
+                class != Class::Throttled || status == 429,
+                "{answer:?} {call:?}"
+            );
+        }
+    }
+}
+
 /// Dossier 2.1: what sibling and older APIs say. Meant of a task only where one task was asked about.
 #[test]
 fn synonyms_of_not_found() {
