@@ -307,9 +307,12 @@ fn accounts_and_actions_have_lines_of_their_own() {
 }
 
 #[test]
-fn deletions_go_first_and_namespaces_take_turns() {
+fn deletions_go_first_bulk_reads_last_and_namespaces_take_turns() {
     let (limiter, opens) = open();
     let line = [
+        (6, Lane::Sweep, "a"),
+        (5, Lane::Update, "a"),
+        (7, Lane::Sweep, "b"),
         (1, Lane::Create, "a"),
         (2, Lane::Create, "a"),
         (3, Lane::Create, "b"),
@@ -331,12 +334,12 @@ fn deletions_go_first_and_namespaces_take_turns() {
         assert!(matches!(taken, Taken::Wait));
     }
     let mut now = opens;
-    let order: Vec<u32> = (0..4)
+    let order: Vec<u32> = (0..7)
         .flat_map(|_| {
             let granted = limiter.grants(now);
             now += millis(20);
             granted
         })
         .collect();
-    assert_eq!(order, [4, 2, 1, 3]);
+    assert_eq!(order, [4, 2, 1, 3, 5, 6, 7]);
 }

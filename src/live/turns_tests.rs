@@ -23,6 +23,26 @@ fn deletions_go_before_everything_else() {
     assert_eq!(turns.pop(), None);
 }
 
+/// Deletions, then new relays, then changes, and bulk reads last, whatever came first and wherever it is from.
+#[test]
+fn the_lanes_have_an_order() {
+    let mut lanes = Lane::ALL;
+    lanes.reverse();
+    let mut turns = Turns::new();
+    for (key, (namespace, lane)) in (0..).zip(
+        ["a", "b"]
+            .into_iter()
+            .flat_map(|namespace| lanes.map(|lane| (namespace, lane))),
+    ) {
+        turns.push(lane, namespace, key);
+    }
+    let order = [Lane::Delete, Lane::Create, Lane::Update, Lane::Sweep];
+    let told: Vec<Lane> = std::iter::from_fn(|| turns.pop())
+        .map(|(lane, ..)| lane)
+        .collect();
+    assert_eq!(told, order.map(|lane| [lane; 2]).concat());
+}
+
 #[test]
 fn a_namespace_with_thousands_does_not_delay_the_others() {
     let mut turns = Turns::new();
@@ -79,10 +99,13 @@ enum Deed {
     Remove(u32),
 }
 
+fn lane() -> impl Strategy<Value = Lane> {
+    proptest::sample::select(&Lane::ALL[..])
+}
+
 fn deed() -> impl Strategy<Value = Deed> {
-    let lane = prop_oneof![Just(Lane::Delete), Just(Lane::Create)];
     prop_oneof![
-        4 => (lane, 0..4_u8, 0..40_u32).prop_map(|(lane, namespace, key)| Deed::Push(lane, namespace, key)),
+        4 => (lane(), 0..4_u8, 0..40_u32).prop_map(|(lane, namespace, key)| Deed::Push(lane, namespace, key)),
         2 => Just(Deed::Pop),
         1 => (0..40_u32).prop_map(Deed::Remove),
     ]
@@ -121,11 +144,11 @@ proptest! {
 
     /// Between two turns of a namespace that waits, every other namespace has one at most.
     #[test]
-    fn waiting_namespaces_alternate(sizes in proptest::collection::vec(1..30_usize, 1..8)) {
+    fn waiting_namespaces_alternate(lane in lane(), sizes in proptest::collection::vec(1..30_usize, 1..8)) {
         let mut turns = Turns::new();
         for (namespace, size) in sizes.iter().enumerate() {
             for number in 0..*size {
-                turns.push(Lane::Create, &namespace.to_string(), (namespace, number));
+                turns.push(lane, &namespace.to_string(), (namespace, number));
             }
         }
         let mut served: Map<usize, usize> = Map::new();

@@ -69,6 +69,15 @@ async fn pages(
     Err(Failure::endless())
 }
 
+/// A read for which deletions wait goes with them, any other one after everything else.
+fn lane(read: &Read) -> Lane {
+    if read.urgent {
+        Lane::Delete
+    } else {
+        Lane::Sweep
+    }
+}
+
 /// Leave to send one page.
 struct Turn<'a> {
     /// Its credentials were looked up after this moment.
@@ -91,11 +100,7 @@ async fn turn<'a>(shared: &'a Shared, read: &Read) -> Result<Turn<'a>, Failure> 
         // From here on no grant is missed.
         told.as_mut().enable();
         let ticket = Ticket {
-            lane: if read.urgent {
-                Lane::Delete
-            } else {
-                Lane::Sweep
-            },
+            lane: lane(read),
             namespace: read.site.source.namespace().to_owned(),
             key: Caller::Read(read.site.clone(), read.what),
         };
@@ -163,4 +168,30 @@ async fn counted<T>(
         .metrics
         .called(read.what.action(), failure, ended - sent);
     reply.map(|Success { value, .. }| value)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+mod tests {
+    use super::*;
+    use crate::{
+        live::AppId,
+        task::access::{Site, Source},
+    };
+
+    #[test]
+    fn a_bulk_read_goes_last_unless_a_deletion_waits_for_it() {
+        let site = Site {
+            source: Source::Own,
+            app: AppId::try_from("app-01").unwrap(),
+        };
+        let lane_of = |what, urgent| {
+            let site = site.clone();
+            lane(&Read { site, what, urgent })
+        };
+        for what in [What::Tasks, What::Channels] {
+            assert_eq!(lane_of(what, false), Lane::Sweep);
+            assert_eq!(lane_of(what, true), Lane::Delete);
+        }
+    }
 }

@@ -221,3 +221,35 @@ fn lane(view: &View, call: &Call) -> Lane {
         Call::Update => Lane::Update,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+mod tests {
+    use super::*;
+    use crate::{
+        live::ChannelId,
+        task::tests::{armed, deleting, view},
+    };
+
+    #[test]
+    fn every_call_has_its_lane() {
+        let users = Call::Users(ChannelId::try_from("room-42").unwrap());
+        // While the object lives, and while it is deleted.
+        let table = [
+            // A relay that is stopped while its object lives goes first, too.
+            (Call::Stop { ripe: false }, Lane::Delete, Lane::Delete),
+            (Call::Stop { ripe: true }, Lane::Delete, Lane::Delete),
+            (Call::ListTask, Lane::Create, Lane::Delete),
+            (Call::ListPage(1), Lane::Create, Lane::Delete),
+            (users, Lane::Create, Lane::Delete),
+            (Call::Identify, Lane::Create, Lane::Delete),
+            (Call::Start, Lane::Create, Lane::Create),
+            (Call::Update, Lane::Update, Lane::Update),
+        ];
+        let (alive, deleted) = (view(armed()), view(deleting()));
+        for (call, living, deleting) in table {
+            assert_eq!(lane(&alive, &call), living, "{call:?}");
+            assert_eq!(lane(&deleted, &call), deleting, "{call:?}");
+        }
+    }
+}
