@@ -90,6 +90,7 @@ struct Turn<'a> {
 /// Waits for a permit, for room and for credentials.
 async fn turn<'a>(shared: &'a Shared, read: &Read) -> Result<Turn<'a>, Failure> {
     let mut queued: Option<Account> = None;
+    let mut queued_since: Option<Instant> = None;
     loop {
         // Before the permit, which is to be used at once.
         let Ok(room) = shared.pages.acquire().await else {
@@ -113,11 +114,11 @@ async fn turn<'a>(shared: &'a Shared, read: &Read) -> Result<Turn<'a>, Failure> 
                     shared.limiter.forget(&ticket.key);
                 }
                 queued = Some(account.clone());
-                match shared
-                    .limiter
-                    .take(Instant::now(), &account, action, ticket)
-                {
+                let asked = Instant::now();
+                match shared.limiter.take(asked, &account, action, ticket) {
                     Taken::Permit(permit) => {
+                        let waited = queued_since.map_or(Duration::ZERO, |since| since.elapsed());
+                        shared.metrics.got_turn(action, waited);
                         return Ok(Turn {
                             since,
                             live,
@@ -125,7 +126,10 @@ async fn turn<'a>(shared: &'a Shared, read: &Read) -> Result<Turn<'a>, Failure> 
                             _room: room,
                         });
                     }
-                    Taken::Wait => shared.wake.notify_one(),
+                    Taken::Wait => {
+                        queued_since.get_or_insert(asked);
+                        shared.wake.notify_one();
+                    }
                 }
                 None
             }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use support::eventually;
+use support::relay::Relay;
 
+use crate::relay::ROOMS;
 use crate::scene::{APP, PATIENCE, Scene};
 
 const CLASSES: &str = "not_found_like internal_error throttled service_unavailable app_id_rejected request_rejected access_denied service_not_enabled \
@@ -292,4 +294,26 @@ async fn a_throttled_action_shows_in_its_limit() {
     scene.simulator.set_account("default", &none).await.unwrap();
     scene.until_gone("x").await;
     assert!(limit("stop").await > 0.0);
+}
+
+/// The pages of a bulk read stand in line like any other call, and that is counted like theirs.
+#[tokio::test]
+async fn a_bulk_read_shows_in_the_waits_for_a_turn() {
+    let scene = crate::relay::scene("sweeping").await;
+    scene.relay(Relay::single(APP, "x")).await;
+    scene.until_reason("x", "WaitingForChannel").await;
+    let turns = async |action: &str| {
+        let labels = [("action", action)];
+        let name = "mixed_stream_limiter_wait_seconds_count";
+        scene.operator.metric(name, &labels).await
+    };
+    let read = scene.calls_of(ROOMS).await;
+    assert!(read >= 1, "{read}");
+    assert!(
+        turns("rooms").await >= 1.0,
+        "{}",
+        scene.operator.metrics().await
+    );
+    assert!(turns("start").await < 1.0);
+    scene.end("x").await;
 }
