@@ -24,7 +24,7 @@ use anyhow::{Context, anyhow};
 use std::{
     error::Error as _,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 use tokio::{
@@ -99,6 +99,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         limiter: Limiter::new(started, settings.paces.call_deadline, settings.quota_share),
         account: Account::new(OWN_ACCOUNT),
         unsigned: Mutex::default(),
+        own_is_unknown: AtomicBool::default(),
         policy,
         paces: settings.paces,
         metrics: metrics.clone(),

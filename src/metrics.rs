@@ -2,7 +2,7 @@
 
 mod labels;
 
-pub use labels::{ApiWrite, EventResult, Outcome, WriteResult};
+pub use labels::{ApiWrite, EventResult, Outcome, SecretResult, WriteResult};
 
 use crate::{
     api::Phase,
@@ -10,7 +10,7 @@ use crate::{
 };
 use labels::{
     ActionLabel, CallLabels, EventLabel, EvidenceLabel, OutcomeLabel, PhaseLabel, QueueLabel,
-    RefreshLabels, RetryLabels, SourceLabel, ThrottleLabels, WriteLabels,
+    RefreshLabels, ResultLabel, RetryLabels, SourceLabel, ThrottleLabels, WriteLabels,
 };
 use prometheus_client::{
     encoding::text::encode,
@@ -26,6 +26,9 @@ use std::{
     sync::{Mutex, atomic::AtomicU64},
     time::Duration,
 };
+
+/// What the label `result` says of a question that was answered.
+const ANSWERED: &str = "answered";
 
 /// Every metric.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub struct Metrics {
     release_duration: Histogram,
     lost: Counter,
     refreshes: Family<RefreshLabels, Counter>,
+    questions: Family<ResultLabel, Counter>,
+    secrets: Family<ResultLabel, Counter>,
     expiry: Family<SourceLabel, Gauge>,
     writes: Family<WriteLabels, Counter>,
     events: Family<EventLabel, Counter>,
@@ -80,6 +85,8 @@ impl Metrics {
             release_duration: long_wait(),
             lost: Counter::default(),
             refreshes: Family::default(),
+            questions: Family::default(),
+            secrets: Family::default(),
             expiry: Family::default(),
             writes: Family::default(),
             events: Family::default(),
@@ -94,6 +101,13 @@ impl Metrics {
                     .releases
                     .get_or_create(&EvidenceLabel { evidence: kind }),
             );
+        }
+        let _ = metrics
+            .questions
+            .get_or_create(&ResultLabel { result: ANSWERED });
+        for result in SecretResult::ALL {
+            let result = result.label();
+            let _ = metrics.secrets.get_or_create(&ResultLabel { result });
         }
         for action in Action::ALL {
             for throttle in Throttle::ALL {
@@ -177,6 +191,16 @@ impl Metrics {
             "credential_refreshes",
             "Fetches of the operator's own credentials, by where they come from and what became of it",
             self.refreshes.clone(),
+        );
+        registry.register(
+            "account_questions",
+            "Questions to STS whose a key is, by what became of them",
+            self.questions.clone(),
+        );
+        registry.register(
+            "secret_reads",
+            "Readings of Secrets, of keys and of output addresses, by what became of them",
+            self.secrets.clone(),
         );
         registry.register_with_unit(
             "credentials_expiry_timestamp",
@@ -293,6 +317,18 @@ impl Metrics {
         self.refreshes
             .get_or_create(&RefreshLabels { source, result })
             .inc();
+    }
+
+    /// STS was asked whose a key is; `failure`: why it did not tell.
+    pub fn asked_account(&self, failure: Option<&Failure>) {
+        let result = failure.map_or(ANSWERED, |failure| failure.class.label());
+        self.questions.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// A Secret was read, or could not be.
+    pub fn read_secret(&self, result: SecretResult) {
+        let result = result.label();
+        self.secrets.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// A write to the API server ended.

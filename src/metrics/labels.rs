@@ -52,6 +52,11 @@ pub(super) struct EventLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ResultLabel {
+    pub(super) result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RefreshLabels {
     pub(super) source: &'static str,
     pub(super) result: &'static str,
@@ -156,6 +161,32 @@ impl EventResult {
             Self::Sent => "sent",
             Self::Failed => "failed",
             Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// What became of a reading of a Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SecretResult {
+    /// Read.
+    Read,
+    /// There is none of that name.
+    Missing,
+    /// The operator may not read it.
+    Denied,
+    /// Not answered clearly.
+    Failed,
+}
+
+impl SecretResult {
+    pub(super) const ALL: [Self; 4] = [Self::Read, Self::Missing, Self::Denied, Self::Failed];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Missing => "missing",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
         }
     }
 }

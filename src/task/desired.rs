@@ -1,10 +1,10 @@
 //! The parameters that a spec asks for: the relay with the addresses that its Secrets hold.
 
 use super::{
-    cluster::{Cluster, SecretError},
+    cluster::SecretError,
     parameters::parameters,
     plan::{Parameters, Wanted},
-    retry::Paces,
+    shared::Shared,
     view::View,
 };
 use crate::{
@@ -40,14 +40,14 @@ impl Desired {
 
     /// Reads the Secrets behind the relay and makes its parameters; `before` is what was known of the object until now.
     pub async fn read(
-        cluster: &Cluster,
+        shared: &Shared,
         view: &View,
         spec: &api::Relay,
         before: Option<&Self>,
-        paces: &Paces,
         now: Duration,
     ) -> Self {
-        let urls = urls(cluster, &view.key.namespace, spec).await;
+        let paces = &shared.paces;
+        let urls = urls(shared, &view.key.namespace, spec).await;
         let has_secrets = spec.outputs.iter().any(|output| output.url_from.is_some());
         let failures = match &urls {
             Ok(_) => 0,
@@ -117,7 +117,7 @@ fn made(spec: &api::Relay, urls: &[SecretString], uid: &str) -> (Option<Arc<live
 }
 
 async fn urls(
-    cluster: &Cluster,
+    shared: &Shared,
     namespace: &str,
     spec: &api::Relay,
 ) -> Result<Vec<SecretString>, Trouble> {
@@ -131,7 +131,7 @@ async fn urls(
         };
         let SecretKeyRef { name, key } = &source.secret_key_ref;
         if !read.contains_key(name.as_str()) {
-            let values = cluster
+            let values = shared
                 .secret(namespace, name)
                 .await
                 .map_err(|error| trouble(name, key, &error))?;

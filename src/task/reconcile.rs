@@ -215,9 +215,7 @@ impl Run<'_> {
         let now = now.mono;
         let before = self.dossier.desired.as_ref();
         if before.is_none_or(|before| !before.is_current(view, now)) {
-            let paces = &self.shared.paces;
-            let desired =
-                Desired::read(&self.shared.cluster, view, relay, before, paces, now).await;
+            let desired = Desired::read(self.shared, view, relay, before, now).await;
             if let (Some(Wanted::Known(before)), Wanted::Known(now)) =
                 (before.map(|before| &before.wanted), &desired.wanted)
             {

@@ -2,7 +2,7 @@
 
 use super::{
     access::{Granted, Keyring, Signed, Site, Source, keyring::Occasion},
-    cluster::Cluster,
+    cluster::{Cluster, SecretError},
     observatory::{Observatory, What},
     retry::{Moment, Paces},
     store::Store,
@@ -11,13 +11,14 @@ use super::{
 use crate::{
     events::Events,
     live::{Account, AccountId, Class, Client, Failure, Limiter, Provider},
-    metrics::Metrics,
+    metrics::{Metrics, SecretResult},
     policy::PolicyInForce,
 };
 use jiff::Timestamp;
+use secrecy::SecretSlice;
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 use tokio::sync::{Notify, Semaphore};
@@ -81,6 +82,8 @@ pub struct Shared {
     pub account: Account,
     /// Objects whose calls wait until the operator's own credentials are fetched.
     pub unsigned: Mutex<HashSet<Key>>,
+    /// STS was asked whose the operator's own credentials are, and did not tell.
+    pub own_is_unknown: AtomicBool,
     /// Who may name what with the operator's own credentials.
     pub policy: PolicyInForce,
     /// The paces in force.
@@ -126,6 +129,25 @@ impl Shared {
     /// Objects whose calls wait until the operator's own credentials are fetched.
     pub fn unsigned(&self) -> MutexGuard<'_, HashSet<Key>> {
         self.unsigned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the values of a Secret, by key.
+    ///
+    /// # Errors
+    /// See [`SecretError`].
+    pub async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<BTreeMap<String, SecretSlice<u8>>, SecretError> {
+        let values = self.cluster.secret(namespace, name).await;
+        self.metrics.read_secret(match &values {
+            Ok(_) => SecretResult::Read,
+            Err(SecretError::Missing) => SecretResult::Missing,
+            Err(SecretError::Denied(_)) => SecretResult::Denied,
+            Err(SecretError::Unknown(_)) => SecretResult::Failed,
+        });
+        values
     }
 
     /// What a call about the object is made with now, and how it is signed.

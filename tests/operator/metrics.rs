@@ -17,7 +17,9 @@ fn values_of(label: &str) -> Vec<&'static str> {
     let values = match label {
         "action" => "start update stop list channel_users rooms",
         "result" => {
-            let others = "accepted done gone changed failed sent dropped refreshed".split(' ');
+            let others =
+                "accepted done gone changed failed sent dropped refreshed answered read missing denied"
+                    .split(' ');
             return CLASSES.split_whitespace().chain(others).collect();
         }
         "sign" => "refused unanswered",

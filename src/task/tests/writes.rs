@@ -203,6 +203,7 @@ impl Played {
             limiter: Limiter::new(long_ago, DEADLINE, QuotaShare::WHOLE),
             account: Account::new("own"),
             unsigned: Mutex::default(),
+            own_is_unknown: std::sync::atomic::AtomicBool::default(),
             policy: PolicyInForce::new(Policy::everything()),
             paces: Paces::default(),
             events: Events::start(server.client(), metrics.clone(), DEADLINE),

@@ -1,10 +1,12 @@
 //! STS away: whose a key is, nobody tells. Nothing leaks, nothing of others is touched, and nothing is stuck once it is back.
 
 use serde_json::json;
+use support::eventually;
 use support::simulator::TaskState;
 
 use super::*;
 use crate::relay::message;
+use crate::scene::PATIENCE;
 
 /// STS answers nobody, until the fault is removed.
 async fn outage(scene: &Scene) -> u64 {
@@ -93,6 +95,52 @@ async fn after_a_restart_without_sts_what_was_claimed_is_stopped_and_nothing_is_
     for name in ["stays", "turns"] {
         assert_eq!(effects(&scene, name).await, 1, "{name}");
     }
+}
+
+/// Whoever looks after the operator sees that STS does not answer, in a metric and in one line of the log, and that it does again; and what became
+/// of the readings of Secrets.
+#[tokio::test]
+async fn an_outage_of_sts_is_counted_and_said_once() {
+    let scene = scene("stsseen", |launch| launch).await;
+    let fault = outage(&scene).await;
+    scene.put_key("kept", "2000-1").await;
+    scene.stops_with("x", "app-2000", "kept").await;
+    scene.stops_with("y", "app-2000", "not-there").await;
+    let counted = async |metric: &str, result: &str, least: f64| {
+        let name = format!("mixed_stream_{metric}_total");
+        let what = format!("{metric}: {result}");
+        eventually(&what, PATIENCE, async || {
+            let labels = [("result", result)];
+            match scene.operator.metric(&name, &labels).await {
+                counted if counted >= least => Ok(()),
+                counted => Err(counted),
+            }
+        })
+        .await;
+    };
+    let said = |words: &str| {
+        let logs = String::from_utf8_lossy(&scene.operator.logs()).into_owned();
+        logs.lines().filter(|line| line.contains(words)).count()
+    };
+    // Of both keys, several times.
+    counted("account_questions", "service_unavailable", 6.0).await;
+    counted("account_questions", "answered", 0.0).await;
+    assert_eq!(said("STS does not tell whose"), 1, "{}", scene.tail());
+    counted("secret_reads", "read", 1.0).await;
+    counted("secret_reads", "missing", 1.0).await;
+    assert_eq!(said("STS tells whose"), 0);
+    scene.simulator.remove_fault(fault).await.unwrap();
+    counted("account_questions", "answered", 2.0).await;
+    assert_eq!(said("STS does not tell whose"), 1);
+    eventually("it is said", PATIENCE, async || {
+        match said("STS tells whose") {
+            1 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    scene.end("x").await;
+    assert_silent(&scene, &["2000-1"]).await;
 }
 
 /// Secrets that are of no use to begin with, many of them, hold up nobody who comes after them: neither their readings nor the questions about them.
