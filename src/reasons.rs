@@ -125,9 +125,9 @@ since when, and how often it is tried again.
 const CLASSES: &str = "
 ## What became of a call
 
-Every answer of the service, and every silence, is of one of these classes, which are also the values of the label `result` of `mixed_stream_live_calls_total`. *May have been
-done* says whether the call may have been carried out although it was answered so; a call without any answer always may. *Tried again*: failures that pass
-wait by `--backoff-min` and `--backoff-max`, refusals by `--slow-backoff-min` and `--slow-backoff-max`; an answer that says how long to wait is obeyed.
+Every answer of the service, and every silence, is of one of these classes, which are also the values of the label `result` of `mixed_stream_live_calls_total` (but for
+`credentials_missing`: that is no call). *May have been done* says whether the call may have been carried out although it was answered so; a call without any answer always may. *Tried
+again*: failures that pass wait by `--backoff-min` and `--backoff-max`, refusals by `--slow-backoff-min` and `--slow-backoff-max`; an answer that says how long to wait is obeyed.
 
 *Reason* is what is told of the object, first as for most calls and then of those where it is another:
 

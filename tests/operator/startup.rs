@@ -232,6 +232,12 @@ async fn without_credentials_it_warns_and_serves() {
     let stalled = scene.until_reason("x", "CredentialsMissing").await;
     assert_eq!(stalled.metadata.finalizers.unwrap(), [FINALIZER]);
     assert_eq!(scene.all_calls().await, 0);
+    // What was not sent is no call; what waits for it is counted.
+    let counted = scene.operator.metric("mixed_stream_live_calls_total", &[]);
+    assert!(counted.await < 1.0);
+    let waiting = [("action", "stop"), ("reason", "CredentialsMissing")];
+    let waiting = scene.operator.metric("mixed_stream_retrying", &waiting);
+    assert!((waiting.await - 1.0).abs() < f64::EPSILON);
     let release = json!({"metadata": {"annotations": {"mixedstream.io/release-without-stop": "never started"}}});
     scene.merge("x", release).await;
     scene.until_gone("x").await;

@@ -71,17 +71,18 @@ impl Run<'_> {
         }
         let (answer, record, failure) = send(live, ids, &call, relay.as_deref()).await;
         let ended = Instant::now();
+        // Without a permit there was nothing to sign with, and no call.
         if let Some((permit, account)) = permit {
             permit.close(failure.as_ref(), ended);
+            self.shared
+                .metrics
+                .called(action, failure.as_ref(), ended - sent);
             self.dossier.may_be_throttled(
                 (&account, action),
                 failure.as_ref(),
                 (sent, self.shared.now().mono),
             );
         }
-        self.shared
-            .metrics
-            .called(action, failure.as_ref(), ended - sent);
         self.dossier.called(record);
         let sent = sent.saturating_duration_since(self.shared.started);
         if let Some(failure) = &failure {
