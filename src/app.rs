@@ -108,10 +108,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         draining: draining.clone(),
     });
     if is_one_tenant {
-        tracing::warn!(
-            "no application policy: whoever may create a MixedStreamTask can have any task of the account stopped, which is right for one \
-             tenant only; for several give --app-policy a file with rules"
-        );
+        warn_without_policy();
     }
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -169,6 +166,13 @@ fn defect(end: &Result<(), JoinError>) -> anyhow::Error {
         Err(_) => "was aborted",
     };
     anyhow!("the controller {how}; this is a defect, please report it")
+}
+
+fn warn_without_policy() {
+    tracing::warn!(
+        "no application policy: whoever may create a MixedStreamTask can have any task of the account stopped, which is right for one tenant \
+         only; for several give --app-policy a file with rules"
+    );
 }
 
 fn warn_without_credentials(origin: &Origin) {

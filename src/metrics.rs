@@ -121,6 +121,7 @@ impl Metrics {
     }
 
     fn register(&mut self) {
+        self.register_calls();
         let registry = &mut self.registry;
         registry.register(
             "reconciles",
@@ -132,44 +133,6 @@ impl Metrics {
             "How long a reconcile took",
             Unit::Seconds,
             self.reconcile_duration.clone(),
-        );
-        registry.register(
-            "live_calls",
-            "Calls to the Live API, by action and what the answer means",
-            self.calls.clone(),
-        );
-        registry.register_with_unit(
-            "live_call_duration",
-            "From sending a call to its answer",
-            Unit::Seconds,
-            self.call_duration.clone(),
-        );
-        registry.register(
-            "throttles",
-            "Calls that may have found no room in the account's quota, by action and by how that was seen",
-            self.throttles.clone(),
-        );
-        registry.register(
-            "limiter_limit",
-            "Calls a second that the limiter lets through now, of the account where that is least",
-            self.limiter_limit.clone(),
-        );
-        registry.register_with_unit(
-            "limiter_wait",
-            "How long a call waited for its turn within the account's quota",
-            Unit::Seconds,
-            self.limiter_wait.clone(),
-        );
-        registry.register_with_unit(
-            "retry_wait",
-            "The waits chosen after failed calls, by action and reason",
-            Unit::Seconds,
-            self.retry_wait.clone(),
-        );
-        registry.register(
-            "retrying",
-            "Objects that wait to try an action again, by action and reason",
-            self.retrying.clone(),
         );
         registry.register(
             "releases",
@@ -223,6 +186,48 @@ impl Metrics {
             "queue_depth",
             "Objects that wait to be reconciled or are being reconciled",
             self.queue.clone(),
+        );
+    }
+
+    fn register_calls(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "live_calls",
+            "Calls to the Live API, by action and what the answer means",
+            self.calls.clone(),
+        );
+        registry.register_with_unit(
+            "live_call_duration",
+            "From sending a call to its answer",
+            Unit::Seconds,
+            self.call_duration.clone(),
+        );
+        registry.register(
+            "throttles",
+            "Calls that may have found no room in the account's quota, by action and by how that was seen",
+            self.throttles.clone(),
+        );
+        registry.register(
+            "limiter_limit",
+            "Calls a second that the limiter lets through now, of the account where that is least",
+            self.limiter_limit.clone(),
+        );
+        registry.register_with_unit(
+            "limiter_wait",
+            "How long a call waited for its turn within the account's quota",
+            Unit::Seconds,
+            self.limiter_wait.clone(),
+        );
+        registry.register_with_unit(
+            "retry_wait",
+            "The waits chosen after failed calls, by action and reason",
+            Unit::Seconds,
+            self.retry_wait.clone(),
+        );
+        registry.register(
+            "retrying",
+            "Objects that wait to try an action again, by action and reason",
+            self.retrying.clone(),
         );
     }
 

@@ -176,14 +176,13 @@ pub fn told_as(call: Call, class: Class) -> Reason {
         (Call::Start, _) if class.may_have_taken_effect() => Reason::OutcomeUnknown,
         // The task is gone, it seems; the next reads of the list tell.
         (Call::Update, Class::NotFoundLike | Class::ChannelAbsent) => Reason::Updating,
-        // Not a failure: the list has to confirm it.
-        (Call::Stop, Class::NotFoundLike) => Reason::StopUnconfirmed,
         // By id it may be the list's way to say that there is none: its pages are read at once.
         (Call::ListTask, Class::NotFoundLike | Class::InternalError) => Reason::Stopping,
-        // It heals by other means than the list, and Stop goes on trying.
-        (Call::ListTask | Call::ListPage, Class::AccessDenied) => Reason::StopUnconfirmed,
-        // The task is listed; its channel would only have told more.
-        (Call::ChannelUsers, _) => Reason::StopUnconfirmed,
+        // A Stop that found nothing is no failure: the list has to confirm it. Where that is denied, Stop goes on trying. And while the task is
+        // listed, its channel would only have told more.
+        (Call::Stop, Class::NotFoundLike)
+        | (Call::ListTask | Call::ListPage, Class::AccessDenied)
+        | (Call::ChannelUsers, _) => Reason::StopUnconfirmed,
         // Where nobody may ask, Start is what tells whether somebody is there.
         (Call::LiveRooms, Class::AccessDenied) => Reason::WaitingForChannel,
         // It waits for the channel all the same; only what somebody has to mend is worth a reason of its own.
