@@ -82,10 +82,14 @@ pub struct Ended {
 pub struct Observatory {
     apps: HashMap<Site, App>,
     reading: HashMap<Source, usize>,
+    /// Counts the reads that have begun.
+    turns: u64,
 }
 
 #[derive(Debug, Default)]
 struct App {
+    /// The number of its last read.
+    turn: u64,
     tasks: Board,
     channels: Board,
     /// The last two complete reads of the list: when each began, and the ids of the tasks.
@@ -191,7 +195,10 @@ impl Observatory {
     pub fn due(&mut self, store: &Store, paces: &Paces, now: Moment) -> Vec<Read> {
         let mut due = Vec::new();
         let mut idle = Vec::new();
-        for (site, app) in &mut self.apps {
+        // Where more is due than may be read at a time, whoever was read last comes last.
+        let mut apps: Vec<(&Site, &mut App)> = self.apps.iter_mut().collect();
+        apps.sort_by_key(|(_, app)| app.turn);
+        for (site, app) in apps {
             for what in [What::Channels, What::Tasks] {
                 if is_full(&self.reading, &site.source) {
                     break;
@@ -206,6 +213,8 @@ impl Observatory {
                         let board = app.board(what);
                         board.is_reading = true;
                         board.check = Duration::ZERO;
+                        self.turns += 1;
+                        app.turn = self.turns;
                         *self.reading.entry(site.source.clone()).or_default() += 1;
                         due.push(Read {
                             site: site.clone(),

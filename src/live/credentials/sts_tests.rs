@@ -178,3 +178,22 @@ fn nothing_is_shown_of_what_is_held() {
     assert_eq!(expires.to_string(), "2026-01-02T03:04:05Z");
     assert!(!format!("{credentials:?}").contains("hush"));
 }
+
+/// What is sent is what is hidden, to the letter: a file that was made by hand ends in a newline, which STS would not repeat.
+#[tokio::test]
+async fn a_token_file_may_end_in_a_newline() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "the-token\n").unwrap();
+    let source = OidcSource {
+        role: OidcRole {
+            role_arn: "acs:ram::1:role/r".to_owned(),
+            provider_arn: "acs:ram::1:oidc-provider/p".to_owned(),
+            token_file: file.path().to_owned(),
+            session_name: "s".to_owned(),
+        },
+        endpoint: Endpoint::parse("http://127.0.0.1:9", true).unwrap(),
+        http: reqwest::Client::builder().no_proxy().build().unwrap(),
+        deadline: Duration::from_secs(10),
+    };
+    assert_eq!(source.token().await.unwrap().expose_secret(), "the-token");
+}

@@ -354,6 +354,30 @@ fn at_most_eight_reads_are_on_their_way() {
     assert_eq!(watch.due().len(), 8);
 }
 
+/// Each read is answered before the next, and by then the channels of its application are due again.
+#[test]
+fn no_application_is_left_out_where_all_are_due_all_the_time() {
+    let objects = (0..20).map(|number| {
+        let name = format!("r-{number}");
+        changed(
+            waiting(&name),
+            "/spec",
+            json!({"appId": format!("app-{number}")}),
+        )
+    });
+    let mut watch = Watch::of(objects);
+    let mut under_way = Vec::new();
+    let mut read = HashSet::new();
+    for _ in 0..100 {
+        watch.now += POLL;
+        under_way.extend(watch.due());
+        let next: Read = under_way.remove(0);
+        read.insert(next.site.app.clone());
+        watch.end(next, Ok(&[]));
+    }
+    assert_eq!(read.len(), 20, "{read:?}");
+}
+
 #[test]
 fn an_application_without_relays_is_forgotten() {
     let mut watch = Watch::of([running("a")]);
