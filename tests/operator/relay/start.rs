@@ -191,7 +191,8 @@ async fn a_refused_start_is_told_and_goes_on_by_itself() {
         }
     }
     scene.join_all(&cast.names).await;
-    for (name, _, wanted, needle) in &rows {
+    // All at once: what is told first of an output in use is told otherwise after a while.
+    futures::future::join_all(rows.iter().map(async |(name, _, wanted, needle)| {
         for kind in ["stays", "goes"] {
             let name = format!("{name}-{kind}");
             let told = scene.until_reason(&name, wanted).await;
@@ -200,6 +201,9 @@ async fn a_refused_start_is_told_and_goes_on_by_itself() {
             assert!(!text.contains(STREAM_KEY), "{name}: {text}");
             eprintln!("{wanted}: {text}");
         }
+    }))
+    .await;
+    for (name, _, _, _) in &rows {
         scene.end(&format!("{name}-goes")).await;
     }
     for order in orders {
