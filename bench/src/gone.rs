@@ -34,6 +34,9 @@ const STOP_GONE: [(u32, &[&str]); 2] = [
 /// What the list by id answers.
 const LIST_GONE: [&str; 3] = ["empty", "invalidParam", "internalError"];
 
+/// Runs of the operator from one of the floor to the next.
+const BETWEEN_FLOORS: usize = 4;
+
 /// Measures and reports each switch.
 pub async fn run(bed: &mut Bed, crowd: usize, progress: impl Fn(&str)) {
     println!(
@@ -44,40 +47,66 @@ pub async fn run(bed: &mut Bed, crowd: usize, progress: impl Fn(&str)) {
         "", "s", "first", "first to last", "Stops", "lists", "over", "writes", "CPU ms", "MiB peak"
     );
     for (stops, words) in STOP_GONE {
-        progress(&format!("{crowd} gone, {}: floor", words[0]));
-        let mut floor = bed.contender(Program::Floor, Job::GiveUp(stops), &[]).await;
-        let title = format!("floor, {stops} of Stop each");
-        let least = measure(bed, &mut floor, &title, (words[0], "empty"), crowd).await;
-        floor.end().await;
         let wanted = stops as usize * crowd * 12 / 10 / QUOTA;
         let wanted = Duration::from_secs(u64::try_from(wanted).expect("seconds"));
-        for (number, stop_gone) in words.iter().enumerate() {
-            let lists = if number == 0 {
-                &LIST_GONE[..]
-            } else {
-                &LIST_GONE[..1]
-            };
-            for list_gone in lists {
+        let answers = |number| match number {
+            0 => &LIST_GONE[..],
+            _ => &LIST_GONE[..1],
+        };
+        let switches: Vec<(&str, &str)> = words
+            .iter()
+            .enumerate()
+            .flat_map(|(number, &word)| answers(number).iter().map(move |&list| (word, list)))
+            .collect();
+        let (mut floors, mut times) = (Vec::new(), Vec::new());
+        floors.push(floor(bed, stops, words[0], crowd, &progress).await);
+        for switches in switches.chunks(BETWEEN_FLOORS) {
+            for &(stop_gone, list_gone) in switches {
                 progress(&format!(
                     "{crowd} gone, {stop_gone} and {list_gone}: operator"
                 ));
-                let mut operator = bed
-                    .contender(Program::Operator, Job::GiveUp(stops), &[])
-                    .await;
+                let job = Job::GiveUp(stops);
+                let mut operator = bed.contender(Program::Operator, job, &[]).await;
                 let title = format!("operator, {stop_gone}, list: {list_gone}");
-                let took = measure(bed, &mut operator, &title, (stop_gone, list_gone), crowd).await;
+                let switches = (stop_gone, list_gone);
+                times.push(measure(bed, &mut operator, &title, switches, crowd).await);
                 operator.end().await;
-                let is_met = took <= wanted || least.as_secs_f64() >= 0.9 * took.as_secs_f64();
-                println!(
-                    "    within {} s, or 0.9 of the floor: {}",
-                    wanted.as_secs(),
-                    verdict(is_met)
-                );
             }
+            floors.push(floor(bed, stops, words[0], crowd, &progress).await);
         }
+        let (took, least) = (median(times), median(floors));
+        let is_met = took <= wanted || least.as_secs_f64() >= 0.9 * took.as_secs_f64();
+        println!(
+            "    median of the operator {} s, of the floor {} s; within {} s, or 0.9 of the floor: {}",
+            in_seconds(took),
+            in_seconds(least),
+            wanted.as_secs(),
+            verdict(is_met)
+        );
     }
     let usual = json!({"stopGone": "taskDoesNotExist", "listGone": "empty"});
     bed.admin.set_switches(&usual).await.expect("switches");
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// How long the floor takes now. The machine is faster at one time than at another.
+async fn floor(
+    bed: &mut Bed,
+    stops: u32,
+    word: &str,
+    crowd: usize,
+    progress: impl Fn(&str),
+) -> Duration {
+    progress(&format!("{crowd} gone, {word}: floor"));
+    let mut floor = bed.contender(Program::Floor, Job::GiveUp(stops), &[]).await;
+    let title = format!("floor, {stops} of Stop each");
+    let took = measure(bed, &mut floor, &title, (word, "empty"), crowd).await;
+    floor.end().await;
+    took
 }
 
 async fn measure(
