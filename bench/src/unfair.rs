@@ -82,14 +82,15 @@ pub async fn run(bed: &mut Bed, crowd: usize, progress: impl Fn(&str)) {
     let [alone, beside @ ..] = &samples[..] else {
         unreachable!("three were taken");
     };
-    let bound = 1.5 * ms(alone.quantile(0.99)) + 10.0;
+    // Of twenty the p99 is the worst, which the machine alone can make large: the median must not move either.
+    let is_moved = |sample: &Sample| {
+        [0.5, 0.99].into_iter().any(|quantile| {
+            ms(sample.quantile(quantile)) > 1.5 * ms(alone.quantile(quantile)) + 10.0
+        })
+    };
     println!(
-        "    the crowd does not move p99 (1.5 times, and 10 ms): {}",
-        verdict(
-            beside
-                .iter()
-                .all(|sample| ms(sample.quantile(0.99)) <= bound)
-        )
+        "    the crowd moves neither p50 nor p99 (1.5 times, and 10 ms): {}",
+        verdict(!beside.iter().any(is_moved))
     );
     bed.admin.remove_fault(fault).await.expect("a fault");
     let mut operator = operator;

@@ -201,7 +201,7 @@ const REFUSALS: [(&str, Class, &str); 13] = [
     (
         "AuthenticationFail.OIDCToken",
         Class::CredentialsRejected,
-        "the file holds no valid token: mount a projected ServiceAccount token for the audience sts.aliyuncs.com there",
+        "the file holds no valid token; mount a projected ServiceAccount token for the audience sts.aliyuncs.com there",
     ),
     (
         "AuthenticationFail.NoPermission",
